@@ -1,0 +1,199 @@
+"""The one door to git: a scrubbed environment, always a timeout, and upstream failures told apart.
+
+Two kinds of calls: ``run`` works on a repository of ours and sees no configuration of the user or the machine, so that it
+does the same everywhere. ``run_upstream`` talks to somebody else's server and may use what the operator set up for that
+(credential helpers, SSH configuration, proxies, certificates).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlock.errors import CommandFailed, StateError, UpstreamError, UsageError
+from airlock.process import Completed, redact, run as run_process
+
+_KEPT = re.compile(
+    r"PATH|HOME|TMPDIR|LANG|LC_ALL|TZ|USER|LOGNAME|SSH_AUTH_SOCK|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|(https?|all|no)_proxy",
+    re.IGNORECASE,
+)
+_KEPT_UPSTREAM = re.compile(
+    r"GIT_SSH|GIT_SSH_COMMAND|GIT_SSL_\w+|GIT_HTTP_PROXY_AUTHMETHOD|GIT_CONFIG_(COUNT|KEY_\d+|VALUE_\d+)|GIT_ALLOW_PROTOCOL"
+    r"|SSH_ASKPASS(_REQUIRE)?|DISPLAY|AIRFLOW_GIT_(USER|TOKEN)"
+)
+_ALWAYS = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+_IDENTITY = {
+    "GIT_AUTHOR_NAME": "Airlock",
+    "GIT_AUTHOR_EMAIL": "airlock@localhost",
+    "GIT_COMMITTER_NAME": "Airlock",
+    "GIT_COMMITTER_EMAIL": "airlock@localhost",
+}
+# Hooks of a repository never run, git never starts maintenance behind our back, and a repository on a volume that
+# several users share is still readable ("dubious ownership").
+_SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "safe.directory=*", "-c", "advice.detachedHead=false")
+_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,243}")
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+_UPSTREAM_REASONS = (
+    ("AuthenticationFailed", r"authentication failed|could not read (username|password)|permission denied|403|401|invalid credentials"),
+    ("HostKeyRefused", r"host key verification failed"),
+    ("RepositoryMissing", r"repository .*not found|does not appear to be a git repository|does not exist|404"),
+    ("RefMissing", r"couldn't find remote ref|remote ref does not exist"),
+    ("HostUnreachable", r"could not resolve|connection (refused|timed out|reset)|network is unreachable|failed to connect|no route"),
+)
+_HINTS = {
+    "AuthenticationFailed": "check the source's Airflow connection (type git): user, token or key, and that it may read the repository",
+    "HostKeyRefused": "put the server's host key into the connection's known_hosts_file",
+    "RepositoryMissing": "check the URL, and that the account may read the repository",
+    "RefMissing": "check the branch name",
+    "HostUnreachable": "check the URL, the network and the proxy; the next sync tries again",
+    "UpstreamUnavailable": "the next sync tries again",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ref:
+    """One ref of a repository: its full name and the commit (or other object) it points to."""
+
+    name: str
+    sha: str
+
+
+def run(
+    repository: Path,
+    *args: str,
+    stdin: bytes = b"",
+    timeout_s: float = 120,
+    check: bool = True,
+    env: Mapping[str, str] | None = None,
+) -> Completed:
+    """Run git on a bare repository of ours, with no configuration but its own. ``env`` adds variables.
+
+    Raises ``CommandFailed`` (unless ``check`` is false) and ``CommandTimeout``.
+    """
+    variables = _environment(_KEPT) | _IDENTITY | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull} | dict(env or {})
+    argv = ["git", *_SETTINGS, f"--git-dir={repository}", *args]
+    return run_process(argv, timeout_s=timeout_s, env=variables, stdin=stdin, check=check)
+
+
+def run_upstream(
+    *args: str, subject: str, repository: Path | None = None, timeout_s: float = 300, env: Mapping[str, str] | None = None
+) -> Completed:
+    """Run a git command that talks to another server. ``env`` carries the credentials; ``subject`` names the source.
+
+    Raises ``UpstreamError`` with a reason of its own for each known cause, and ``CommandTimeout``.
+    """
+    variables = _environment(re.compile(f"{_KEPT.pattern}|{_KEPT_UPSTREAM.pattern}", re.IGNORECASE)) | dict(env or {})
+    where = [] if repository is None else [f"--git-dir={repository}"]
+    completed = run_process(
+        ["git", *_SETTINGS, "-c", "protocol.ext.allow=never", *where, *args], timeout_s=timeout_s, env=variables, check=False
+    )
+    if completed.status == 0:
+        return completed
+    text = redact(completed.stderr.decode("utf-8", "replace")).strip()
+    if re.search(r"no space left on device|read-only file system|unable to (create|write)|insufficient permission", text, re.IGNORECASE):
+        raise StateError(f"{subject}: git cannot write to the state directory: {text}", hint="free space, or check the permissions")
+    if re.search(r"bad object|corrupt|unable to read|object file .* is empty|did not send all necessary objects", text, re.IGNORECASE):
+        raise StateError(f"{subject}: the mirror is damaged: {text}", reason="MirrorDamaged")
+    reason = next((name for name, pattern in _UPSTREAM_REASONS if re.search(pattern, text, re.IGNORECASE)), "UpstreamUnavailable")
+    raise UpstreamError(f"{subject}: {args[0]} failed: {text}", hint=_HINTS[reason], reason=reason)
+
+
+def version() -> str:
+    """Return what ``git --version`` says.
+
+    Raises ``OperatorError`` when git is not installed.
+    """
+    return run_process(["git", "--version"], timeout_s=10, env=_environment(_KEPT)).text
+
+
+def init_bare(path: Path) -> None:
+    """Make an empty bare repository at ``path``, complete or not at all; one that is there already stays as it is."""
+    if (path / "HEAD").exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    run(staging, "init", "--quiet", "--bare", "--initial-branch=live")
+    run(staging, "config", "core.fsync", "all")
+    run(staging, "config", "core.logAllRefUpdates", "true")
+    try:
+        staging.rename(path)
+    except OSError as error:  # another process was faster, and its repository is as good
+        if not (path / "HEAD").exists():
+            raise StateError(f"{path} cannot be made: {error.strerror}") from error
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def ls_remote(url: str, *, subject: str, timeout_s: float = 60, env: Mapping[str, str] | None = None) -> list[Ref]:
+    """Return the branches and tags of a repository elsewhere, tags peeled to their commit, and ``HEAD`` first if it has one.
+
+    Raises ``UpstreamError`` and ``CommandTimeout``.
+    """
+    text = run_upstream("ls-remote", "--", url, subject=subject, timeout_s=timeout_s, env=env).text
+    refs: dict[str, str] = {}
+    for line in text.splitlines():
+        sha, _, name = line.partition("\t")
+        if name == "HEAD" or name.startswith(("refs/heads/", "refs/tags/")):
+            refs[name.removesuffix("^{}")] = sha  # the peeled line follows the tag's own and replaces it
+    return [Ref(name=name, sha=sha) for name, sha in refs.items()]
+
+
+def head_branch(url: str, *, subject: str, env: Mapping[str, str] | None = None) -> str | None:
+    """Return the name of the branch that ``HEAD`` of a repository elsewhere means, ``None`` if it does not say."""
+    text = run_upstream("ls-remote", "--symref", "--", url, "HEAD", subject=subject, timeout_s=60, env=env).text
+    match = re.match(r"ref: refs/heads/(\S+)\tHEAD", text)
+    return match.group(1) if match else None
+
+
+def check_ref_name(name: str, *, subject: str) -> str:
+    """Return ``name`` when it can safely be given to git as a branch, tag or commit.
+
+    Raises ``UsageError`` otherwise, for example when it begins with ``-``.
+    """
+    if not _REF.fullmatch(name) or ".." in name or "@{" in name or "//" in name or name.endswith((".lock", "/", ".")):
+        raise UsageError(f"{subject}: {name!r} is not the name of a branch, tag or commit", hint="letters, digits and ._/@+- only")
+    return name
+
+
+def is_sha(text: str) -> bool:
+    """Tell whether ``text`` is a full object name."""
+    return _SHA.fullmatch(text) is not None
+
+
+def commit_of(repository: Path, expression: str) -> str | None:
+    """Return the commit that a ref or object name of ``repository`` means, ``None`` if there is none."""
+    completed = run(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{expression}^{{commit}}", check=False)
+    return completed.text if completed.status == 0 else None
+
+
+def read_blob(repository: Path, name: str) -> bytes | None:
+    """Return the content of a blob, ``None`` when ``name`` means no blob."""
+    try:
+        return run(repository, "cat-file", "blob", name).stdout
+    except CommandFailed as error:
+        if repository.exists() and re.search(r"not a valid object|bad file|does not exist|bad object", error.stderr, re.IGNORECASE):
+            return None
+        raise
+
+
+def write_blob(repository: Path, data: bytes) -> str:
+    """Store ``data`` and return its object name."""
+    return run(repository, "hash-object", "-w", "-t", "blob", "--stdin", stdin=data).text
+
+
+def move_refs(repository: Path, lines: list[str]) -> None:
+    """Carry out the lines of ``git update-ref --stdin`` as one transaction: all of them, or none.
+
+    Raises ``CommandFailed`` when an expected old value is not there any more, or when a ref is locked.
+    """
+    script = "\n".join(["start", *lines, "prepare", "commit", ""])
+    run(repository, "update-ref", "--create-reflog", "--stdin", stdin=script.encode())
+
+
+def _environment(kept: re.Pattern[str]) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if kept.fullmatch(name)} | _ALWAYS
+

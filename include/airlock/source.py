@@ -1,0 +1,136 @@
+"""The sources of a deployment: Airflow's own list of DAG bundles is the list of sources."""
+
+from __future__ import annotations
+
+import configparser
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from airlock.errors import ConfigError
+from airlock.process import redact
+
+BUNDLE_CLASS = "airlock.bundle.AirlockDagBundle"
+SETTING = "[dag_processor] dag_bundle_config_list"
+_VARIABLE = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_BASE_KWARGS = {"refresh_interval", "view_url_template"}  # of BaseDagBundle; Airflow reads them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A DAG repository to follow. Every field but ``name`` is a kwarg of its bundle in Airflow's list.
+
+    ``git_conn_id`` names an Airflow connection of type ``git`` that has the credentials, and the URL where ``repo_url``
+    is empty. ``poll_interval_s`` is the time between two looks at upstream, in seconds.
+    """
+
+    name: str
+    repo_url: str = ""
+    branch: str = "main"
+    subdir: str = ""
+    git_conn_id: str = ""
+    poll_interval_s: float = 5.0
+
+    @property
+    def remote_ref(self) -> str:
+        """The mirror's copy of the branch that is followed."""
+        return f"refs/remotes/origin/{self.branch}"
+
+
+def load(environ: Mapping[str, str]) -> list[Source]:
+    """Return the sources of the deployment whose environment this is, without importing Airflow.
+
+    Reads the list where Airflow reads it: its environment variable, else ``airflow.cfg`` in ``AIRFLOW_HOME``.
+    Raises ``ConfigError`` with the path of the wrong setting.
+    """
+    text = environ.get(_VARIABLE) or _from_config_file(environ)
+    if not text:
+        return []
+    try:
+        entries = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{SETTING}: not valid JSON: {error}", hint="it is a list of {name, classpath, kwargs}") from error
+    if not isinstance(entries, list):
+        raise ConfigError(f"{SETTING}: not a list", hint="it is a list of {name, classpath, kwargs}")
+    return [
+        parse(entry.get("name", ""), entry.get("kwargs") or {}, path=f"{SETTING}[{index}]")
+        for index, entry in enumerate(entries)
+        if isinstance(entry, dict) and entry.get("classpath") == BUNDLE_CLASS
+    ]
+
+
+def named(sources: list[Source], name: str | None) -> Source:
+    """Return the source called ``name``, or the only one where ``name`` is ``None``.
+
+    Raises ``ConfigError`` when there is no such source, or no single one.
+    """
+    known = ", ".join(source.name for source in sources) or "none"
+    if name is None and len(sources) == 1:
+        return sources[0]
+    if name is None:
+        raise ConfigError(f"{SETTING}: which source? There are: {known}", hint="name one of them")
+    for source in sources:
+        if source.name == name:
+            return source
+    near = difflib.get_close_matches(name, [source.name for source in sources], 1)
+    raise ConfigError(f"source {name!r} is not configured", hint=f"did you mean {near[0]}?" if near else f"there are: {known}")
+
+
+def parse(name: str, kwargs: Mapping[str, Any], *, path: str) -> Source:
+    """Return the source that a bundle's name and kwargs describe; ``path`` is where they stand, for errors.
+
+    Raises ``ConfigError`` on an unknown key (with the nearest known one), a wrong type or a value that cannot be.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigError(f"{path}.name: {name!r} cannot name a source", hint="letters, digits, _ and -, at most 63")
+    known = {field.name for field in fields(Source)} - {"name"}
+    settings: dict[str, Any] = {}
+    for key, value in kwargs.items():
+        if key in _BASE_KWARGS:
+            continue
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            raise ConfigError(
+                f"{path}.kwargs.{key}: unknown setting", hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+            )
+        if value is None:
+            continue
+        wanted = (int, float) if key == "poll_interval_s" else (str,)
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise ConfigError(f"{path}.kwargs.{key}: {value!r} has the wrong type", hint=f"give a {'number' if len(wanted) > 1 else 'string'}")
+        settings[key] = value
+    source = Source(name=name, **settings)
+    _check(source, path=f"{path}.kwargs")
+    return source
+
+
+def _check(source: Source, *, path: str) -> None:
+    if not source.repo_url and not source.git_conn_id:
+        raise ConfigError(f"{path}.repo_url: missing", hint="give repo_url, or git_conn_id of a connection whose host is the URL")
+    if redact(source.repo_url) != source.repo_url and re.search(r"://[^/@]*:[^/@]*@", source.repo_url):
+        raise ConfigError(f"{path}.repo_url: {redact(source.repo_url)} holds a password", hint="put it into an Airflow connection and name it in git_conn_id")
+    if source.repo_url.startswith("-"):
+        raise ConfigError(f"{path}.repo_url: {source.repo_url!r} is not a URL")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/@+-]*", source.branch) or ".." in source.branch:
+        raise ConfigError(f"{path}.branch: {source.branch!r} cannot be a branch")
+    parts = Path(source.subdir).parts
+    if os.path.isabs(source.subdir) or ".." in parts or ".git" in parts:
+        raise ConfigError(f"{path}.subdir: {source.subdir!r} leaves the repository", hint="give a path inside it, such as dags")
+    if source.poll_interval_s < 1:
+        raise ConfigError(f"{path}.poll_interval_s: {source.poll_interval_s} is too short", hint="at least 1 second")
+
+
+def _from_config_file(environ: Mapping[str, str]) -> str:
+    path = Path(environ.get("AIRFLOW_CONFIG") or Path(environ.get("AIRFLOW_HOME") or Path.home() / "airflow") / "airflow.cfg")
+    parser = configparser.RawConfigParser(interpolation=None)
+    try:
+        parser.read(path, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as a configuration: {error}") from error
+    return parser.get("dag_processor", "dag_bundle_config_list", fallback="")
