@@ -1,0 +1,153 @@
+"""Immutable trees of releases on disk: made beside, renamed into place, and cheap where little changed.
+
+A tree is a checkout of one commit without ``.git``. Files that did not change since the previous release are hard links to
+it and so keep their modification time; changed files, and files named as affected, get a new one. The DAG processor
+parses files again by modification time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from airlock import git
+from airlock.errors import StateError
+
+# A parse that is under way when the release switches is stored under the new version (AIRFLOW issue: the version is read when
+# the result is collected). A time this far ahead makes the DAG processor parse a changed file again soon after.
+_LEAD_S = 3.0
+_SYMLINK, _SUBMODULE = "120000", "160000"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One file of a commit: its path, git mode (octal digits) and object name."""
+
+    path: str
+    mode: str
+    sha: str
+
+
+def entries(repository: Path, revision: str) -> dict[str, Entry]:
+    """Return the files of a commit by path, symbolic links and submodules included."""
+    listed = git.run(repository, "ls-tree", "-r", "-z", "--full-tree", revision).stdout
+    found = {}
+    for record in listed.split(b"\0"):
+        if record:
+            meta, _, raw = record.partition(b"\t")
+            mode, _, sha = meta.decode().split(" ")
+            path = os.fsdecode(raw)
+            found[path] = Entry(path=path, mode=mode, sha=sha)
+    return found
+
+
+def check_out(repository: Path, revision: str, target: Path) -> None:
+    """Write all files of a commit into ``target``, which must not exist.
+
+    Raises ``StateError`` when the disk is full or not writable; ``target`` may then be incomplete.
+    """
+    _write(repository, revision, target, paths=None)
+
+
+def materialise(
+    repository: Path, revision: str, trees: Path, *, previous: str | None = None, affected: Iterable[str] = ()
+) -> Path:
+    """Make sure that the tree of a commit stands complete at ``trees/<revision>`` and return that path.
+
+    ``previous`` is a revision whose tree may stand there too; ``affected`` are paths whose content is the same but that have
+    to be parsed again. Several processes may do this at once. A crash leaves a staging directory with a name of its own,
+    which the next call for the same revision removes.
+    """
+    final = trees / revision
+    if final.is_dir():
+        return final
+    try:
+        trees.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _disk_error(trees, error) from error
+    _remove_abandoned(trees, revision)
+    staging = trees / f".{revision}.{os.getpid()}.tmp"
+    base = trees / previous if previous else None
+    kept = _unchanged(repository, previous, revision, set(affected)) if base and base.is_dir() and previous else set()
+    wanted = entries(repository, revision)
+    linked = _link(base, staging, sorted(kept)) if base else set()
+    fresh = [path for path in wanted if path not in linked]
+    _write(repository, revision, staging, paths=fresh)
+    soon = time.time() + _LEAD_S
+    for path in fresh:
+        if wanted[path].mode not in (_SYMLINK, _SUBMODULE):
+            os.utime(staging / path, (soon, soon))
+    try:
+        staging.rename(final)
+    except OSError as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        if not final.is_dir():
+            raise _disk_error(final, error) from error
+    return final
+
+
+def _unchanged(repository: Path, previous: str, revision: str, affected: set[str]) -> set[str]:
+    before, after = entries(repository, previous), entries(repository, revision)
+    attributes = {path for path in before.keys() | after.keys() if path.rpartition("/")[2] == ".gitattributes"}
+    if any(before.get(path) != after.get(path) for path in attributes):
+        return set()  # they decide how content is written out
+    return {path for path, entry in after.items() if before.get(path) == entry and path not in affected and entry.mode != _SUBMODULE}
+
+
+def _link(base: Path, staging: Path, paths: list[str]) -> set[str]:
+    linked = set()
+    made: set[Path] = set()
+    for path in paths:
+        target = staging / path
+        if target.parent not in made:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            made.add(target.parent)
+        with suppress(OSError):  # gone, or a file system without links: it is written anew
+            os.link(base / path, target, follow_symlinks=False)
+            linked.add(path)
+    return linked
+
+
+def _write(repository: Path, revision: str, target: Path, *, paths: list[str] | None) -> None:
+    """Write files of a commit below ``target`` through an index of its own; ``paths`` of ``None`` means all."""
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        # The index lies beside the target, so that concurrent checkouts of one repository do not meet.
+        index = target.with_name(f"{target.name}.index")
+        variables = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(target)}
+        try:
+            git.run(repository, "read-tree", revision, env=variables)
+            which = ["--all"] if paths is None else ["-z", "--stdin"]
+            names = b"" if paths is None else b"".join(os.fsencode(path) + b"\0" for path in paths)
+            if paths is None or paths:
+                git.run(repository, "checkout-index", "--quiet", "--force", f"--prefix={target}/", *which, stdin=names, env=variables)
+        finally:
+            index.unlink(missing_ok=True)
+    except OSError as error:
+        raise _disk_error(target, error) from error
+
+
+def _remove_abandoned(trees: Path, revision: str) -> None:
+    for staging in trees.glob(f".{revision}.*.tmp*"):
+        pid = staging.name.split(".")[2]
+        if pid.isdigit() and not _is_running(int(pid)):
+            shutil.rmtree(staging, ignore_errors=True) if staging.is_dir() else staging.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _disk_error(path: Path, error: OSError) -> StateError:
+    return StateError(f"{error.filename or path} cannot be written: {error.strerror}", hint="free space, or check the permissions")

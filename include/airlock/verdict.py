@@ -1,0 +1,181 @@
+"""Findings and verdicts: what the gate says about one revision, and their JSON form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Severity = Literal["error", "warning"]
+Result = Literal["passed", "rejected", "waiting", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that a rule has to say. ``file`` is relative to the DAG folder; ``line`` counts from 1.
+
+    A finding of severity ``error`` rejects the revision; a ``warning`` does not.
+    """
+
+    rule: str
+    severity: Severity
+    message: str
+    file: str | None = None
+    line: int | None = None
+    dag_id: str | None = None
+    hint: str = ""
+
+    @property
+    def place(self) -> str:
+        """``file:line``, as far as it is known."""
+        if self.file is None:
+            return ""
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dag:
+    """What a release would put live under one DAG id, as a person compares it.
+
+    ``tasks`` maps task ids to operator names, ``edges`` are pairs ``upstream -> downstream``, and ``digest`` is the sha256
+    of the serialised DAG without its place on disk.
+    """
+
+    dag_id: str
+    file: str
+    schedule: str
+    owner: str
+    tags: tuple[str, ...]
+    tasks: Mapping[str, str]
+    edges: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """DAG ids that a revision adds to, removes from and changes in what is live, and one line for a person about each."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The outcome for one revision in one environment.
+
+    ``inputs`` maps each DAG file to the files of the revision that its import read. ``judged_at`` is an ISO 8601 time.
+    ``environment`` is the digest of what was installed when the revision was judged.
+    """
+
+    revision: str
+    result: Result
+    environment: str
+    judged_at: str
+    duration_s: float
+    total: int
+    imported: int
+    cached: int = 0
+    dags: tuple[Dag, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that reject the revision."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def summary(self) -> str:
+        """One line for a person: what was judged, and how it ended."""
+        counted = f"{_count(len(self.dags), 'DAG')} in {_count(self.total, 'file')}, {self.duration_s:.1f} s"
+        if not self.findings:
+            return f"{self.result}: {counted}"
+        warnings = len(self.findings) - len(self.errors)
+        told = [_count(number, word) for number, word in ((len(self.errors), "error"), (warnings, "warning")) if number]
+        return f"{self.result}: {', '.join(told)}; {counted}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict as the JSON document that scripts read and the mirror keeps."""
+        document = asdict(self)
+        document["files"] = {key: document.pop(key) for key in ("total", "imported", "cached")}
+        return document
+
+
+def from_json(document: Mapping[str, Any]) -> Verdict:
+    """Return the verdict that ``Verdict.to_json`` wrote.
+
+    Raises ``ValueError`` when the document is something else.
+    """
+    try:
+        values = dict(document)
+        values.update(values.pop("files"))
+        values["dags"] = tuple(_dag(dag) for dag in values["dags"])
+        values["findings"] = tuple(Finding(**finding) for finding in values["findings"])
+        values["inputs"] = {file: tuple(paths) for file, paths in values["inputs"].items()}
+        values["changes"] = Changes(**{key: tuple(value) for key, value in values["changes"].items()})
+        return Verdict(**values)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a verdict: {error!r}") from error
+
+
+def compare(live: Verdict | None, candidate: Verdict) -> Changes:
+    """Return what ``candidate`` would add to, remove from and change in ``live``."""
+    before = {dag.dag_id: dag for dag in live.dags} if live else {}
+    after = {dag.dag_id: dag for dag in candidate.dags}
+    added = sorted(after.keys() - before.keys())
+    removed = sorted(before.keys() - after.keys())
+    changed = sorted(dag_id for dag_id in after.keys() & before.keys() if _differs(before[dag_id], after[dag_id]))
+    lines = [
+        *(f"+ {dag_id}: {_count(len(after[dag_id].tasks), 'task')}, schedule {after[dag_id].schedule}" for dag_id in added),
+        *(f"- {dag_id}" for dag_id in removed),
+        *(f"~ {dag_id}: {'; '.join(_differences(before[dag_id], after[dag_id]))}" for dag_id in changed),
+    ]
+    return Changes(added=tuple(added), removed=tuple(removed), changed=tuple(changed), lines=tuple(lines))
+
+
+def dumps(document: Mapping[str, Any]) -> str:
+    """Return JSON that is the same for the same content."""
+    return json.dumps(document, sort_keys=True, ensure_ascii=False)
+
+
+def _dag(document: Mapping[str, Any]) -> Dag:
+    return Dag(**{**document, "tags": tuple(document["tags"]), "edges": tuple(document["edges"])})
+
+
+def _differs(before: Dag, after: Dag) -> bool:
+    return before.digest != after.digest or before.file != after.file
+
+
+def _differences(before: Dag, after: Dag) -> list[str]:
+    told = [
+        f"{name} {old} -> {new}"
+        for name, old, new in (
+            ("schedule", before.schedule, after.schedule),
+            ("owner", before.owner, after.owner),
+            ("tags", ", ".join(before.tags) or "none", ", ".join(after.tags) or "none"),
+            ("file", before.file, after.file),
+        )
+        if old != new
+    ]
+    told += _set_differences("task", before.tasks.keys(), after.tasks.keys())
+    told += [
+        f"task {task} {before.tasks[task]} -> {after.tasks[task]}"
+        for task in sorted(before.tasks.keys() & after.tasks.keys())
+        if before.tasks[task] != after.tasks[task]
+    ]
+    told += _set_differences("edge", set(before.edges), set(after.edges))
+    return told or ["details of tasks or parameters"]
+
+
+def _set_differences(name: str, before: Any, after: Any) -> list[str]:
+    return [f"{name} added: {item}" for item in sorted(set(after) - set(before))] + [
+        f"{name} removed: {item}" for item in sorted(set(before) - set(after))
+    ]
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
