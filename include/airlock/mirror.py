@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from airlock import git
-from airlock.errors import StateError, TransientError, UpstreamError
+from airlock.errors import AirlockError, StateError, TransientError, UpstreamError
 from airlock.source import Source
 from airlock.state import State
 from airlock.verdict import Verdict, dumps, from_json
+
+log = logging.getLogger(__name__)
 
 JUDGED = "refs/airlock/judged"
 _VERDICTS = "refs/notes/verdicts"
@@ -139,10 +143,62 @@ class Mirror:
                 reason="BranchMissing",
             )
 
+    def rebuild(self, url: str, *, env: Mapping[str, str]) -> None:
+        """Make a damaged mirror again: upstream's refs from upstream, ours from the damaged one. Call it inside ``locked()``.
+
+        The damaged repository stays beside it, as ``<name>.damaged``. Until the last rename nothing has changed. Raises
+        ``StateError`` when ``live`` cannot be carried over: it is never dropped.
+        """
+        fresh = self.path.with_name(f".{self.path.name}.rebuilt")
+        shutil.rmtree(fresh, ignore_errors=True)
+        git.init_bare(fresh)
+        arguments = ("fetch", "--quiet", "--no-tags", "--no-auto-maintenance", "--", url, *_REFSPECS)
+        git.run_upstream(*arguments, subject=f"source {self.source.name}", repository=fresh, env=env)
+        for name, sha in _readable_refs(self.path).items():
+            if not name.startswith(("refs/remotes/", "refs/upstream-tags/")) and not _copy_ref(self.path, fresh, name, sha):
+                if name == "refs/heads/live":
+                    raise StateError(
+                        f"source {self.source.name}: the mirror is damaged, and the live commit {sha} is neither there nor upstream",
+                        hint=f"restore {self.path} from a backup",
+                        reason="MirrorDamaged",
+                    )
+                log.warning("source %s: %s could not be read any more", self.source.name, name)
+        damaged = self.path.with_suffix(".damaged")
+        shutil.rmtree(damaged, ignore_errors=True)
+        self.path.rename(damaged)
+        fresh.rename(self.path)
+
 
 def of(state: State, source: Source) -> Mirror:
     """Return the mirror of a source."""
     return Mirror(path=state.mirror(source.name), source=source)
+
+
+def _readable_refs(repository: Path) -> dict[str, str]:
+    """Return the refs that can be read in a repository that may be damaged, as names and object names."""
+    found = {}
+    packed = repository / "packed-refs"
+    if packed.exists():
+        for line in packed.read_text(encoding="utf-8", errors="replace").splitlines():
+            sha, _, name = line.partition(" ")
+            if git.is_sha(sha) and name.startswith("refs/"):
+                found[name] = sha
+    for path in (repository / "refs").rglob("*"):
+        if path.is_file():
+            sha = path.read_text(encoding="utf-8", errors="replace").strip()
+            if git.is_sha(sha):
+                found[path.relative_to(repository).as_posix()] = sha
+    return found
+
+
+def _copy_ref(damaged: Path, fresh: Path, name: str, sha: str) -> bool:
+    """Bring one ref with its objects from a damaged repository into another; tell whether it is there now."""
+    with suppress(AirlockError):
+        git.run(fresh, "fetch", "--quiet", "--no-tags", str(damaged), f"+{name}:{name}")
+    if git.run(fresh, "cat-file", "-e", sha, check=False).status != 0:
+        return False
+    git.run(fresh, "update-ref", name, sha)
+    return True
 
 
 def _take(descriptor: int, name: str) -> None:

@@ -38,8 +38,8 @@ class State:
         return self.root / "cache"
 
     def trees(self, source: str) -> Path:
-        """The folder of the immutable trees of one source, one per revision."""
-        return self.cache / "trees" / source
+        """The immutable trees of one source, one per revision; Airflow cleans there too (`dag_bundle_storage_path` is `cache/bundles`)."""
+        return self.cache / "bundles" / source / "versions"
 
 
 def from_environment(environ: Mapping[str, str]) -> State:

@@ -1,0 +1,82 @@
+"""``AirlockDagBundle``: gives Airflow the immutable tree of one release, and nothing that was not published."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
+
+from airlock import pointer, source as sources, state as states
+from airlock.errors import AirlockError, StateError
+
+log = logging.getLogger(__name__)
+
+
+class AirlockDagBundle(BaseDagBundle):
+    """A versioned bundle of one source; its kwargs are the fields of ``airlock.source.Source``.
+
+    Without a version it is what is live, and ``refresh`` costs the reading of one small file. With a version it is the tree of that
+    revision, made again from the mirror when it is not on disk. A revision that was never published is refused. Before the
+    first release the bundle is an empty folder without a version.
+    """
+
+    supports_versioning = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        base = {key: kwargs.pop(key) for key in ("name", "refresh_interval", "version", "view_url_template") if key in kwargs}
+        super().__init__(**base)
+        self.source = sources.parse(self.name, kwargs, path=f"bundle {self.name}")
+        self.state = states.from_environment(os.environ)
+        self._revision = self.version
+
+    @property
+    def path(self) -> Path:
+        """The DAG folder of the release that this bundle stands at."""
+        trees = self.state.trees(self.name)
+        return trees / self._revision / self.source.subdir if self._revision else trees / "empty"
+
+    def initialize(self) -> None:
+        """Make sure that the tree is on disk."""
+        if not self.version:
+            self._revision = self._live()
+        self._provide()
+        super().initialize()
+
+    def refresh(self) -> None:
+        """Go to what is live now; the tree of a release that has been lost from disk is made again."""
+        revision = self._live()
+        if revision != self._revision or not self.path.is_dir():
+            self._revision = revision
+            self._provide()
+
+    def get_current_version(self) -> BundleVersion | None:
+        """Return the revision, ``None`` before the first release."""
+        return BundleVersion(version=self._revision) if self._revision else None
+
+    def _live(self) -> str | None:
+        return pointer.live(self.state.mirror(self.name))
+
+    def _provide(self) -> None:
+        """Put the tree on disk if it is not there. The quick way needs neither git nor an import of it."""
+        if self.path.is_dir():
+            return
+        if self._revision is None:
+            self.path.mkdir(parents=True, exist_ok=True)
+            return
+        from airlock import mirror as mirrors, release, tree
+
+        mirror = mirrors.of(self.state, self.source)
+        if not release.is_published(mirror, self._revision):
+            raise StateError(
+                f"source {self.name}: revision {self._revision} was never published, so it is not run",
+                hint="publish it with a sync; only revisions that passed validation become releases",
+                reason="NotPublished",
+            )
+        try:
+            tree.materialise(mirror.path, self._revision, self.state.trees(self.name))
+        except AirlockError:
+            log.exception("source %s: the tree of %s cannot be made", self.name, self._revision)
+            raise

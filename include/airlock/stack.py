@@ -1,0 +1,48 @@
+"""What a task asks of the Airflow it runs in: variables and connections for DAG files, and what the DAG processor has stored.
+
+It goes through the supervisor of the task, the only way that Airflow leaves to a task: no database, no password. Private API,
+held by a contract test: ``task_runner.SUPERVISOR_COMMS`` and the messages of ``airflow.sdk.execution_time.comms``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+from airflow.sdk.execution_time import comms, task_runner
+
+from airlock.errors import OperatorError
+
+_MESSAGES = {
+    "GetVariable": comms.GetVariable,
+    "GetConnection": comms.GetConnection,
+    "GetVariableKeys": comms.GetVariableKeys,
+}
+_ABSENT = {ErrorType.VARIABLE_NOT_FOUND, ErrorType.CONNECTION_NOT_FOUND}
+
+
+def resolve(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Answer a DAG file's question for a variable or connection as the DAG processor would; ``None``: there is none.
+
+    Raises ``OperatorError`` when the deployment does not answer.
+    """
+    message = _MESSAGES[body["type"]](**body)
+    try:
+        answer = task_runner.SUPERVISOR_COMMS.send(message)
+    except AirflowRuntimeError as error:
+        if error.error.error in _ABSENT:
+            return None
+        raise OperatorError(
+            f"Airflow did not answer {body['type']}: {error}", hint="look at the log of the api-server", reason="AirflowFailed"
+        ) from error
+    return None if answer is None else answer.model_dump(exclude_unset=True, by_alias=True)
+
+
+def stored_version(dag_id: str) -> str | None:
+    """Return the bundle version under which the DAG processor stored a DAG last, ``None`` when it has not yet."""
+    try:
+        answer = task_runner.SUPERVISOR_COMMS.send(comms.GetDag(dag_id=dag_id))
+    except AirflowRuntimeError:
+        return None
+    return answer.bundle_version if isinstance(answer, comms.DagResult) else None

@@ -1,0 +1,231 @@
+"""One sync: fetch, validate, publish. What it did is a value; errors are for the operator.
+
+Steps, and what a crash after each leaves behind:
+
+1. fetch: the mirror has upstream's commits; nobody looks at them yet.
+2. validate: the verdict is a note; the next sync of the same revision in the same environment uses it.
+3. tree: the files of the revision stand on disk; no pointer names them.
+4. publish: ``live`` and the release tag exist, or neither.
+5. judged: the watcher of the source is at peace. Without it the watcher asks for another sync, which finds all done.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from airlock import __version__, credentials, mirror as mirrors, release as releases, tree
+from airlock.errors import AirlockError, StateError
+from airlock.lockfile import distributions
+from airlock.mirror import Mirror
+from airlock.release import Release
+from airlock.source import Source
+from airlock.state import State
+from airlock.validate.answers import Answers
+from airlock.validate.forkserver import ForkServer
+from airlock.validate.judge import Subject, judge
+from airlock.verdict import Verdict, compare
+
+log = logging.getLogger(__name__)
+
+RECORD = "sync"
+Result = Literal["published", "unchanged", "passed", "rejected", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a sync is asked to do. An empty ``ref`` means the branch that the source follows.
+
+    ``force`` validates a revision again that has a verdict already; ``dry_run`` validates and publishes nothing.
+    """
+
+    ref: str = ""
+    force: bool = False
+    dry_run: bool = False
+    who: str = "airlock"
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a sync did. ``reason`` is one CamelCase word; ``release`` is the number of the release that is live for ``revision``.
+
+    ``awaited`` are the DAG ids that Airflow's DAG processor has to show on this revision before it is confirmed.
+    """
+
+    source: str
+    result: Result
+    reason: str
+    message: str
+    revision: str | None = None
+    release: int | None = None
+    awaited: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+
+
+def run(source: Source, state: State, request: Request, answers: Answers) -> Outcome:
+    """Bring a source to what was asked for, and record how that went in the mirror.
+
+    Raises ``AirlockError`` when something outside the revision is wrong; that is recorded too where the mirror allows it.
+    """
+    mirror = mirrors.of(state, source)
+    try:
+        outcome = _run(mirror, state, request, answers)
+    except AirlockError as error:
+        _record(mirror, request, Outcome(source=source.name, result="error", reason=error.reason, message=str(error)))
+        raise
+    _record(mirror, request, outcome)
+    return outcome
+
+
+def environment_digest() -> str:
+    """Return the digest under which verdicts are valid: what is installed, and which Airlock judged."""
+    return f"{distributions.digest()}+airlock-{__version__}"
+
+
+def affected_files(mirror: Mirror, verdict: Verdict, live: str | None) -> tuple[str, ...]:
+    """Return the DAG files of a verdict that have an input which differs from what is live; never none of several."""
+    if live is None:
+        return tuple(verdict.inputs)
+    before, after = tree.entries(mirror.path, live), tree.entries(mirror.path, verdict.revision)
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    files = tuple(file for file, inputs in verdict.inputs.items() if changed & {file, *inputs})
+    # Nothing to parse again: one file is, all the same, so that the DAG processor is seen to have taken the release.
+    return files or tuple(sorted({dag.file for dag in verdict.dags})[:1])
+
+
+def _run(mirror: Mirror, state: State, request: Request, answers: Answers) -> Outcome:
+    source = mirror.source
+    with ForkServer(answers) as server:  # it imports Airflow while the repository is fetched
+        with credentials.access(source) as upstream, mirror.locked():
+            _fetch(mirror, upstream)
+        followed = mirror.upstream_revision()
+        revision = mirror.resolve(request.ref) if request.ref else followed
+        if revision is None:
+            raise StateError(f"source {source.name}: the mirror has no {source.branch!r} after a fetch", reason="MirrorDamaged")
+        log.info("source %s: %s is at %s", source.name, request.ref or source.branch, revision)
+        live = releases.live_revision(mirror)
+        released = releases.of_revision(mirror, revision)
+        if revision == live and released and not request.force:
+            outcome = _unchanged(mirror, released)
+        else:
+            verdict = _judge(mirror, state, revision, live, request, server)
+            outcome = _publish(mirror, state, verdict, live, request)
+    if revision == followed and not request.dry_run:
+        with mirror.locked():
+            mirror.mark_judged(revision)
+    return outcome
+
+
+def _fetch(mirror: Mirror, upstream: credentials.Access) -> None:
+    try:
+        mirror.fetch(upstream.url, env=upstream.env)
+    except StateError as error:
+        if error.reason != "MirrorDamaged":
+            raise
+        log.warning("%s; it is made again from upstream and from what can be read", error.message)
+        mirror.rebuild(upstream.url, env=upstream.env)
+
+
+def _judge(mirror: Mirror, state: State, revision: str, live: str | None, request: Request, server: ForkServer) -> Verdict:
+    environment = environment_digest()
+    live_verdict = mirror.read_verdict(live) if live else None
+    known = mirror.read_verdict(revision)
+    if known and known.environment == environment and not request.force:
+        log.info("revision %s was judged before in this environment; force judges it again", revision)
+        return replace(known, changes=compare(live_verdict, known))
+    scratch = state.cache / "validate"
+    _make(scratch)
+    with tempfile.TemporaryDirectory(prefix=f"{mirror.source.name}-", dir=scratch, ignore_cleanup_errors=True) as place:
+        root = Path(place, "tree")
+        tree.check_out(mirror.path, revision, root)
+        if not (root / mirror.source.subdir).is_dir():
+            raise StateError(
+                f"source {mirror.source.name}: revision {revision[:12]} has no directory {mirror.source.subdir!r}",
+                hint="set subdir to the folder of the repository that holds the DAG files",
+                reason="SubdirMissing",
+            )
+        subject = Subject(
+            revision=revision,
+            root=root,
+            subdir=mirror.source.subdir,
+            bundle=mirror.source.name,
+            environment=environment,
+            owners=_owners(mirror, state),
+            live=live_verdict,
+        )
+        verdict = judge(subject, server)
+    with mirror.locked():
+        mirror.write_verdict(verdict)
+    log.info("revision %s %s", revision, verdict.summary)
+    return verdict
+
+
+def _publish(mirror: Mirror, state: State, verdict: Verdict, live: str | None, request: Request) -> Outcome:
+    told = tuple(f"{finding.place or mirror.source.name}: {finding.message} [{finding.rule}]" for finding in verdict.findings)
+    common: dict[str, Any] = {"source": mirror.source.name, "revision": verdict.revision, "findings": told}
+    if verdict.result != "passed":
+        return Outcome(result="rejected", reason="ValidationFailed", message=verdict.summary, **common)
+    if request.dry_run:
+        return Outcome(result="passed", reason="DryRun", message=verdict.summary, changes=verdict.changes.lines, **common)
+    released = releases.of_revision(mirror, verdict.revision)
+    if verdict.revision == live and released:
+        return _unchanged(mirror, released)
+    affected = affected_files(mirror, verdict, live)
+    tree.materialise(mirror.path, verdict.revision, state.trees(mirror.source.name), previous=live, affected=affected)
+    with mirror.locked():
+        release = releases.publish(mirror, verdict, expected=live, who=request.who, why=request.why, changes=verdict.changes)
+    if release is None:
+        return Outcome(result="unchanged", reason="LostRace", message="another release was published meanwhile", **common)
+    awaited = tuple(dag.dag_id for dag in verdict.dags if dag.file in affected)
+    message = f"release {release.number} is live: {verdict.summary}"
+    return Outcome(
+        result="published", reason="Published", message=message, release=release.number, awaited=awaited, changes=release.changes, **common
+    )
+
+
+def _unchanged(mirror: Mirror, release: Release) -> Outcome:
+    return Outcome(
+        source=mirror.source.name,
+        result="unchanged",
+        reason="AlreadyLive",
+        message=f"{release.revision[:12]} is live already, as release {release.number}",
+        revision=release.revision,
+        release=release.number,
+    )
+
+
+def _owners(mirror: Mirror, state: State) -> Mapping[str, str]:
+    """Return the DAG ids that belong to other bundles: Airlock's own DAGs, and what other sources have live."""
+    owners = {"airlock_lockfile": "Airlock"}
+    for other in state.sources.glob("*.git"):
+        owners[f"airlock_sync_{other.stem}"] = "Airlock"
+        if other != mirror.path:
+            theirs = Mirror(path=other, source=Source(name=other.stem))
+            live = releases.live_revision(theirs)
+            verdict = theirs.read_verdict(live) if live else None
+            owners.update({dag.dag_id: f"source {other.stem}" for dag in verdict.dags} if verdict else {})
+    return owners
+
+
+def _record(mirror: Mirror, request: Request, outcome: Outcome) -> None:
+    record = {**asdict(outcome), **asdict(request), "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    try:
+        with mirror.locked():
+            mirror.write_record(RECORD, record)
+    except AirlockError as error:  # the state cannot be written: the log of the task tells the same
+        log.warning("the outcome could not be recorded: %s", error.message)
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"{directory} cannot be made: {error.strerror}", hint="check the state directory") from error
+

@@ -1,0 +1,92 @@
+"""Builds the sync DAG of one source. Wiring only; its documentation is the page that people read in the UI."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+from airflow.sdk import DAG, Asset, AssetAlias, AssetWatcher, Param, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from airlock.source import Source
+from airlock.watcher import SourceWatcher
+
+POOL = "airlock"
+_REF = r"^$|^[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,243}$"
+_DOC = """
+Follows branch `{branch}` of source **{name}**. A push is noticed within about {poll:g} seconds; nothing runs while nothing changes.
+
+| task | does |
+|---|---|
+| `sync` | fetches, imports every DAG file of the new revision in a process of its own, and publishes the revision if no rule objects |
+| `confirm` | waits until the DAG processor shows the release |
+
+* **A red `sync`** is a rejected revision, or a repository that cannot be reached. What is live stays live. The log lists each finding
+  with its file, line, rule and a hint; so does `airlock show REVISION`.
+* **Sync now**: *Trigger*. The form takes another branch, tag or commit, a forced validation of a revision that was judged
+  before, or a dry run that publishes nothing. A ref that is not `{branch}` stays live until the next push to `{branch}`.
+* A release emits an asset event of `airlock_release_{name}`; schedule your own DAGs on it.
+"""
+
+
+def build(source: Source) -> DAG:
+    """Return the sync DAG of a source."""
+    upstream = Asset(
+        name=f"airlock_upstream_{source.name}",
+        uri=f"airlock://upstream/{source.name}",
+        group="airlock",
+        watchers=[AssetWatcher(name="upstream", trigger=SourceWatcher(name=source.name, kwargs=_kwargs(source)))],
+    )
+
+    @dag(
+        dag_id=f"airlock_sync_{source.name}",
+        schedule=[upstream],
+        max_active_runs=1,
+        catchup=False,
+        is_paused_upon_creation=False,
+        tags=["airlock"],
+        doc_md=_DOC.format(name=source.name, branch=source.branch, poll=source.poll_interval_s),
+        default_args={"pool": POOL, "owner": "airlock"},
+        params={
+            "ref": Param(
+                "", type="string", pattern=_REF, title="Ref", description=f"Branch, tag or commit; empty means {source.branch}"
+            ),
+            "force": Param(False, type="boolean", title="Force", description="Validate again, also if this revision was judged before"),
+            "dry_run": Param(False, type="boolean", title="Dry run", description="Validate and publish nothing"),
+            "reason": Param("", type="string", maxLength=500, title="Reason", description="Kept in the release's record"),
+        },
+    )
+    def pipeline() -> None:
+        confirm(sync(source.name))
+
+    return pipeline()
+
+
+@task(outlets=[AssetAlias("airlock_release")])
+def sync(name: str) -> dict[str, Any]:
+    """Fetch, validate and publish."""
+    from airlock import sync_task
+
+    context = get_current_context()
+    outcome = sync_task.run(name, context, os.environ)
+    context["ti"].xcom_push(key="outcome", value=asdict(outcome))
+    if outcome.result == "published":
+        release = Asset(name=f"airlock_release_{name}", uri=f"airlock://release/{name}", group="airlock")
+        extra = {"source": name, "revision": outcome.revision, "release": outcome.release}
+        context["outlet_events"][AssetAlias("airlock_release")].add(release, extra=extra)
+    if outcome.result == "rejected":
+        raise AirflowFailException(f"{outcome.reason}: {outcome.message}")
+    return asdict(outcome)
+
+
+@task
+def confirm(outcome: dict[str, Any]) -> dict[str, Any] | None:
+    """Wait until the DAG processor shows the release."""
+    from airlock import sync_task
+
+    return sync_task.confirm(outcome, os.environ)
+
+
+def _kwargs(source: Source) -> dict[str, Any]:
+    return {key: value for key, value in asdict(source).items() if key != "name"}

@@ -1,0 +1,64 @@
+"""The bodies of the sync DAG's tasks: a sync with the task's own context, and a log that tells what happened."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from airlock import confirm as confirms, mirror as mirrors, source as sources, stack, state as states, sync
+from airlock.validate.answers import Answers
+
+log = logging.getLogger(__name__)
+
+
+def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sync.Outcome:
+    """Sync a source as the DAG run's parameters say.
+
+    Raises ``AirlockError`` when something outside the revision is wrong.
+    """
+    source, state = sources.named(sources.load(environ), name), states.from_environment(environ)
+    params, dag_run = context["params"], context["dag_run"]
+    request = sync.Request(
+        ref=params["ref"],
+        force=params["force"],
+        dry_run=params["dry_run"],
+        who=_who(dag_run),
+        why=params["reason"] or ("new revision upstream" if _who(dag_run) == "airlock" else "manual sync"),
+    )
+    outcome = sync.run(source, state, request, Answers(stack.resolve))
+    _tell(outcome, mirrors.of(state, source))
+    return outcome
+
+
+def confirm(document: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any] | None:
+    """Confirm what a sync published; nothing to do when it published nothing."""
+    if document["result"] != "published":
+        log.info("nothing was published: %s", document["message"])
+        return None
+    source = sources.named(sources.load(environ), document["source"])
+    mirror = mirrors.of(states.from_environment(environ), source)
+    done = confirms.confirm(mirror, document["release"], document["awaited"], stored_version=stack.stored_version)
+    if done is None:
+        log.info("release %s was superseded before the DAG processor showed it", document["release"])
+        return None
+    log.info("release %s is in Airflow, %.1f s after it was published", done.release, done.publish_to_live_s)
+    return asdict(done)
+
+
+def _who(dag_run: Any) -> str:
+    return getattr(dag_run, "triggering_user_name", None) or "airlock"
+
+
+def _tell(outcome: sync.Outcome, mirror: mirrors.Mirror) -> None:
+    level = logging.ERROR if outcome.result == "rejected" else logging.INFO
+    log.log(level, "%s: %s", outcome.reason, outcome.message)
+    verdict = mirror.read_verdict(outcome.revision) if outcome.revision else None
+    for finding in verdict.findings if verdict else ():
+        severity = logging.ERROR if finding.severity == "error" else logging.WARNING
+        log.log(severity, "%s: %s [%s]", finding.place or outcome.source, finding.message, finding.rule)
+        if finding.hint:
+            log.log(severity, "    hint: %s", finding.hint)
+    for line in outcome.changes:
+        log.info("change: %s", line)

@@ -1,0 +1,203 @@
+"""What a forked child does: discover the DAG files of a folder, or import one of them, and tell the result.
+
+Everything that the result needs is taken hold of before foreign code runs, so that a DAG file that replaces ``open`` or
+``json.dumps`` harms nobody but itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import hashlib
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+_PR_SET_PDEATHSIG = 1
+_IGNORE_FILE = ".airflowignore"
+_write, _dumps, _exit, _sha256, _clock = os.write, json.dumps, os._exit, hashlib.sha256, time.monotonic
+_PLACE_KEYS = ("fileloc", "relative_fileloc", "bundle_name", "bundle_version")
+
+
+def warm_up() -> dict[str, float]:
+    """Import what every child needs and return the time limits of this Airflow, in seconds."""
+    from airflow.configuration import conf
+    from airflow.dag_processing import processor  # noqa: F401 - it is what takes seconds
+    from airflow.sdk.execution_time import comms, supervisor, task_runner  # noqa: F401
+    from airflow.utils.file import list_py_file_paths  # noqa: F401
+
+    supervisor.block_orm_access()
+    return {
+        "import_timeout_s": conf.getfloat("core", "dagbag_import_timeout"),
+        "file_timeout_s": conf.getfloat("dag_processor", "dag_file_processor_timeout"),
+    }
+
+
+def run(request: Mapping[str, Any], descriptors: list[int]) -> NoReturn:
+    """Do one request in this freshly forked child, write the result as one JSON document, and end."""
+    try:
+        _contain(request, output=descriptors[1])
+        job = discover if request["job"] == "discover" else import_file
+        document = job(request, descriptors)
+        _tell(descriptors[0], document)
+    except BaseException as error:  # noqa: BLE001 - a child tells whatever happened, and never goes on as its parent
+        with suppress(BaseException):
+            _tell(descriptors[0], {"failed": f"{type(error).__name__}: {error}"})
+        _exit(1)
+    _exit(0)
+
+
+def discover(request: Mapping[str, Any], descriptors: list[int]) -> dict[str, Any]:
+    """List the DAG files of a folder as the DAG processor does."""
+    from airflow.configuration import conf
+    from airflow.utils.file import list_py_file_paths
+
+    folder = request["folder"]
+    safe_mode = conf.getboolean("core", "dag_discovery_safe_mode")
+    try:
+        found = list_py_file_paths(folder, safe_mode=safe_mode)
+        return {"files": sorted(str(Path(path).relative_to(folder)) for path in found)}
+    except Exception as error:  # noqa: BLE001 - whatever it is, it would end the DAG processor
+        return {"error": f"{type(error).__name__}: {error}", "ignore_files": _bad_ignore_files(Path(folder), safe_mode)}
+
+
+def import_file(request: Mapping[str, Any], descriptors: list[int]) -> dict[str, Any]:
+    """Import one DAG file and serialise its DAGs as the DAG processor does."""
+    import structlog
+    from airflow.dag_processing import processor
+    from airflow.sdk.execution_time import comms, task_runner
+    from pydantic import TypeAdapter
+
+    folder, path, root = request["folder"], request["path"], request["root"]
+    task_runner.SUPERVISOR_COMMS = comms.CommsDecoder[processor.ToDagProcessor, processor.ToManager](  # type: ignore[assignment]
+        socket=socket.socket(fileno=descriptors[2]),
+        body_decoder=TypeAdapter(processor.ToDagProcessor),
+    )
+    read = _watch_reads(root)
+    _tell_of_sudden_ends()
+    started = _clock()
+    message = processor.DagFileParseRequest(file=path, bundle_path=Path(folder), bundle_name=request["bundle"])
+    parsed = processor._parse_file(message, structlog.get_logger())
+    duration = _clock() - started
+    if parsed is None:
+        raise RuntimeError("Airflow returned no result")
+    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    inputs = {os.path.relpath(name, root) for name in imported | read if isinstance(name, str) and name.startswith(root + os.sep)}
+    return {
+        "dags": [_describe(serialised.data, root) for serialised in parsed.serialized_dags],
+        "errors": {str(file): str(text) for file, text in (parsed.import_errors or {}).items()},
+        "warnings": [str(warning.get("message", warning) if isinstance(warning, dict) else warning) for warning in parsed.warnings or []],
+        "inputs": sorted(name for name in inputs if not name.endswith(".pyc")),
+        "duration_s": duration,
+    }
+
+
+def _describe(data: Mapping[str, Any], root: str) -> dict[str, Any]:
+    dag = data["dag"]
+    tasks = [task.get("__var", task) for task in dag.get("tasks", [])]
+    place_free = _dumps({key: value for key, value in dag.items() if key not in _PLACE_KEYS}, sort_keys=True, default=str)
+    return {
+        "dag_id": dag["dag_id"],
+        "schedule": _schedule(dag.get("timetable")),
+        "owner": ", ".join(sorted({str(task.get("owner", "airflow")) for task in tasks})),
+        "tags": sorted(dag.get("tags") or []),
+        "tasks": {task["task_id"]: str(task.get("task_type") or task.get("_task_type") or "") for task in tasks},
+        "edges": sorted(f"{task['task_id']} -> {below}" for task in tasks for below in task.get("downstream_task_ids", [])),
+        "digest": _sha256(place_free.replace(root, "").encode()).hexdigest(),
+    }
+
+
+def _schedule(timetable: Any) -> str:
+    """Return a schedule in a few words: the cron expression or interval where it has one, else the timetable's name."""
+    if not isinstance(timetable, dict):
+        return "None"
+    name = str(timetable.get("__type", "")).rpartition(".")[2]
+    values = timetable.get("__var") or {}
+    if name == "NullTimetable":
+        return "None"
+    if "expression" in values:
+        return str(values["expression"])
+    if name == "DeltaDataIntervalTimetable" and "delta" in values:
+        return f"every {values['delta']} s"
+    return name.removesuffix("Timetable") or "None"
+
+
+def _bad_ignore_files(folder: Path, safe_mode: bool) -> dict[str, str]:
+    """Return the ignore files that Airflow cannot use, each tried alone in an empty folder."""
+    from airflow.utils.file import list_py_file_paths
+
+    bad = {}
+    for place, _, names in os.walk(folder):
+        if _IGNORE_FILE in names:
+            with tempfile.TemporaryDirectory() as alone:
+                shutil.copy(Path(place, _IGNORE_FILE), alone)
+                try:
+                    list_py_file_paths(alone, safe_mode=safe_mode)
+                except Exception as error:  # noqa: BLE001 - Airflow wraps some and lets others through
+                    bad[str(Path(place, _IGNORE_FILE).relative_to(folder))] = f"{type(error).__name__}: {error}"
+    return bad
+
+
+def _watch_reads(root: str) -> set[str]:
+    """Return a set that will hold the path of every file below ``root`` that this process opens from now on."""
+    read: set[str] = set()
+    prefix = root + os.sep
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], str) and arguments[0].startswith(prefix):
+            read.add(arguments[0])
+
+    sys.addaudithook(hook)
+    return read
+
+
+def _tell_of_sudden_ends() -> None:
+    """Have the place printed where native code fails or ``os._exit`` is called.
+
+    Airflow's importer puts a Python handler on SIGSEGV, which makes a real fault repeat for ever; it is not let.
+    """
+    faulthandler.enable(file=2)
+    set_handler = signal.signal
+
+    def keep_fault_handler(number: int, handler: Any) -> Any:
+        return signal.SIG_DFL if number == signal.SIGSEGV else set_handler(number, handler)
+
+    def leave(status: int) -> NoReturn:
+        faulthandler.dump_traceback(file=2)
+        _exit(status)
+
+    signal.signal = keep_fault_handler  # type: ignore[assignment]
+    os._exit = leave
+
+
+def _contain(request: Mapping[str, Any], *, output: int) -> None:
+    """Give this process a group, a grave with its parent, limits, and outputs that go nowhere else."""
+    with suppress(OSError):
+        os.setpgid(0, 0)
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, source in ((0, nowhere), (1, output), (2, output)):
+        os.dup2(source, descriptor)
+    os.chdir(request["scratch"])
+    sys.argv = ["airlock"]
+    for limit, value in request["limits"].items():
+        with suppress(OSError, ValueError, AttributeError):
+            resource.setrlimit(getattr(resource, limit), (value, value))
+
+
+def _tell(descriptor: int, document: Mapping[str, Any]) -> None:
+    data = _dumps(document).encode()
+    while data:
+        data = data[_write(descriptor, data) :]

@@ -1,0 +1,302 @@
+"""The parent's side of the warm process: starts it in a scrubbed environment and runs children, several at once.
+
+For each child the parent holds three ends: a pipe with the result, a pipe with what the file printed (its end is kept, the
+rest thrown away), and a socket on which the file asks Airflow for variables and connections.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from airlock.errors import CommandTimeout, OperatorError
+from airlock.validate import environment
+from airlock.validate.answers import Answers, Asked
+
+_START_TIMEOUT_S = 180.0
+_KILL_GRACE_S = 5.0
+_RESULT_BYTES = 64 << 20
+_OUTPUT_BYTES = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a child ended. ``document`` is its result, ``None`` if it told none; ``code`` its exit status, negative a signal.
+
+    ``output`` is the end of what it printed; ``asked`` names the variables and connections that it asked for.
+    """
+
+    job: Mapping[str, Any]
+    document: dict[str, Any] | None
+    code: int
+    timed_out: bool
+    output: str
+    asked: tuple[Asked, ...]
+    duration_s: float
+    cpu_s: float
+    memory_kb: int
+
+
+@dataclass(kw_only=True)
+class _Child:
+    job: Mapping[str, Any]
+    result: int
+    output: int
+    asks: socket.socket
+    pid: int
+    started: float
+    deadline: float
+    document: bytearray = field(default_factory=bytearray)
+    printed: bytearray = field(default_factory=bytearray)
+    request: bytearray = field(default_factory=bytearray)
+    asked: list[Asked] = field(default_factory=list)
+    open: set[Any] = field(default_factory=set)
+    ended: dict[str, Any] | None = None
+    timed_out: bool = False
+
+
+class ForkServer:
+    """A warm process with Airflow imported, as a context manager. Whatever happens, leaving it leaves no process behind."""
+
+    def __init__(self, answers: Answers, *, memory_mb: int = 2048) -> None:
+        self.answers = answers
+        self.memory_mb = memory_mb
+        self._scratch = tempfile.TemporaryDirectory(prefix="airlock-validate-", ignore_cleanup_errors=True)
+        self._limits: dict[str, float] | None = None
+        self._unread = bytearray()
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> Self:
+        """Start the warm process; it gets ready while the caller does something else."""
+        scratch = Path(self._scratch.name)
+        self._control, theirs = socket.socketpair()
+        self._log = (scratch / "warm.log").open("w+b")
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "airlock.validate.warm", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env=environment.for_children(os.environ, scratch),
+                cwd=scratch,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Kill the warm process and everything that descends from it."""
+        descendants: list[psutil.Process] = []
+        with suppress(psutil.Error):
+            warm = psutil.Process(self._process.pid)
+            warm.suspend()  # so that it forks nothing while its children are counted
+            descendants = warm.children(recursive=True)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._control.close()
+        for process in descendants:
+            with suppress(psutil.Error):
+                process.kill()
+        self._process.wait()
+        self._log.close()
+        self._scratch.cleanup()
+
+    @property
+    def scratch(self) -> Path:
+        """A directory for the time of the validation."""
+        return Path(self._scratch.name)
+
+    def wait_until_ready(self) -> dict[str, float]:
+        """Return this Airflow's time limits, in seconds, once it is imported.
+
+        Raises ``OperatorError`` when Airflow cannot be imported, ``CommandTimeout`` after three minutes.
+        """
+        if self._limits is None:
+            self._limits = self._receive(time.monotonic() + _START_TIMEOUT_S)["ready"]
+        return self._limits
+
+    def preimport(self, modules: Iterable[str]) -> None:
+        """Import modules of installed packages once in the warm process, so that its children find them there."""
+        self.wait_until_ready()
+        self._control.sendall(json.dumps({"preimport": sorted(modules)}).encode())
+        self._receive(time.monotonic() + _START_TIMEOUT_S)
+
+    def run(self, jobs: Iterable[Mapping[str, Any]], *, parallel: int) -> Iterator[Ended]:
+        """Run each job in a child of its own, at most ``parallel`` at once, and yield how each ended, in any order."""
+        limits = self.wait_until_ready()
+        timeout_s = limits["file_timeout_s"]
+        waiting = deque(jobs)
+        children: dict[int, _Child] = {}
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._control, selectors.EVENT_READ, None)
+            while waiting or children:
+                while waiting and len(children) < parallel:
+                    number = next(self._numbers)
+                    children[number] = self._start(number, waiting.popleft(), selector, timeout_s, children)
+                self._serve(selector, children)
+                self._kill_late(children)
+                for number in [number for number, child in children.items() if child.ended and not child.open]:
+                    yield self._finish(children.pop(number))
+
+    def _start(
+        self, number: int, job: Mapping[str, Any], selector: selectors.BaseSelector, timeout_s: float, children: dict[int, _Child]
+    ) -> _Child:
+        result, result_theirs = os.pipe()
+        output, output_theirs = os.pipe()
+        asks, asks_theirs = socket.socketpair()
+        scratch = self.scratch / f"child-{number}"
+        scratch.mkdir()
+        limits = {
+            "RLIMIT_CPU": int(timeout_s) + 10,
+            "RLIMIT_DATA": self.memory_mb << 20,
+            "RLIMIT_CORE": 0,
+            "RLIMIT_FSIZE": 256 << 20,
+        }
+        message = json.dumps({**job, "id": number, "limits": limits, "scratch": str(scratch)}).encode()
+        socket.send_fds(self._control, [message], [result_theirs, output_theirs, asks_theirs.fileno()])
+        while True:  # answers about other children may stand before the one to this request
+            answer = self._receive(time.monotonic() + _START_TIMEOUT_S)
+            if answer.get("id") == number:
+                break
+            children[answer["ended"]].ended = answer
+        os.close(result_theirs)
+        os.close(output_theirs)
+        asks_theirs.close()
+        now = time.monotonic()
+        child = _Child(job=job, result=result, output=output, asks=asks, pid=answer["pid"], started=now, deadline=now + timeout_s)
+        for end in (result, output, asks):
+            selector.register(end, selectors.EVENT_READ, child)
+            child.open.add(end)
+        return child
+
+    def _serve(self, selector: selectors.BaseSelector, children: dict[int, _Child]) -> None:
+        nearest = min((child.deadline for child in children.values()), default=time.monotonic())
+        for key, _ in selector.select(timeout=max(0.0, min(nearest - time.monotonic(), 1.0))):
+            child = key.data
+            if child is None:
+                answer = self._receive(time.monotonic() + _START_TIMEOUT_S)
+                if "ended" in answer:
+                    children[answer["ended"]].ended = answer
+            elif key.fileobj is child.asks:
+                self._read_request(child, selector)
+            else:
+                self._read_pipe(child, key.fd, selector)
+        for child in children.values():
+            if child.ended:  # a process that it left behind may still hold an end open: what is there now is all
+                for end in list(child.open):
+                    self._drain(child, end, selector)
+
+    def _read_pipe(self, child: _Child, end: int, selector: selectors.BaseSelector) -> bool:
+        data = os.read(end, 1 << 16)
+        if not data:
+            self._close(child, end, selector)
+        elif end == child.result:
+            if len(child.document) < _RESULT_BYTES:
+                child.document += data
+        else:
+            child.printed = (child.printed + data)[-_OUTPUT_BYTES:]
+        return bool(data)
+
+    def _read_request(self, child: _Child, selector: selectors.BaseSelector) -> None:
+        try:
+            data = child.asks.recv(1 << 16)
+        except OSError:
+            data = b""
+        if not data:
+            self._close(child, child.asks, selector)
+            return
+        child.request += data
+        while len(child.request) >= 4 and len(child.request) - 4 >= (length := int.from_bytes(child.request[:4], "big")):
+            frame = bytes(child.request[4 : 4 + length])
+            del child.request[: 4 + length]
+            answer, asked = self.answers.to_frame(frame)
+            if asked:
+                child.asked.append(asked)
+            with suppress(OSError):
+                child.asks.sendall(answer)
+
+    def _drain(self, child: _Child, end: Any, selector: selectors.BaseSelector) -> None:
+        if end is not child.asks:
+            os.set_blocking(end, False)
+            with suppress(BlockingIOError):
+                while end in child.open and self._read_pipe(child, end, selector):
+                    pass
+        if end in child.open:
+            self._close(child, end, selector)
+
+    @staticmethod
+    def _close(child: _Child, end: Any, selector: selectors.BaseSelector) -> None:
+        selector.unregister(end)
+        child.open.discard(end)
+        if isinstance(end, int):
+            os.close(end)
+        else:
+            end.close()
+
+    @staticmethod
+    def _kill_late(children: dict[int, _Child]) -> None:
+        now = time.monotonic()
+        for child in children.values():
+            if not child.ended and now >= child.deadline:
+                child.timed_out, child.deadline = True, now + _KILL_GRACE_S
+                with suppress(OSError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                with suppress(OSError):
+                    os.kill(child.pid, signal.SIGKILL)
+
+    def _finish(self, child: _Child) -> Ended:
+        try:
+            document = json.loads(child.document)
+        except ValueError:
+            document = None
+        ended = child.ended or {}
+        return Ended(
+            job=child.job,
+            document=document if isinstance(document, dict) else None,
+            code=ended["code"],
+            timed_out=child.timed_out,
+            output=self.answers.redact(child.printed.decode("utf-8", "replace")),
+            asked=tuple(child.asked),
+            duration_s=time.monotonic() - child.started,
+            cpu_s=ended["cpu_s"],
+            memory_kb=ended["memory_kb"],
+        )
+
+    def _receive(self, deadline: float) -> dict[str, Any]:
+        while b"\n" not in self._unread:
+            self._control.settimeout(max(0.1, deadline - time.monotonic()))
+            try:
+                data = self._control.recv(1 << 16)
+            except TimeoutError:
+                raise CommandTimeout("the validation process did not answer in time", hint="look at the load of the machine") from None
+            if not data:
+                self._process.wait()
+                self._log.seek(0)
+                told = self._log.read().decode("utf-8", "replace").strip()[-2000:]
+                raise OperatorError(
+                    f"the validation process ended with status {self._process.returncode}: {told}",
+                    hint="Airflow must be importable with this deployment's configuration",
+                    reason="ValidatorFailed",
+                )
+            self._unread += data
+        line, _, rest = self._unread.partition(b"\n")
+        self._unread = bytearray(rest)
+        message: dict[str, Any] = json.loads(line)
+        return message

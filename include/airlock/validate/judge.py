@@ -1,0 +1,148 @@
+"""Judges one tree: discover, import each DAG file in a child, apply the rules."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from airlock.validate import rules
+from airlock.validate.forkserver import Ended, ForkServer
+from airlock.validate.outcome import Discovery, FileOutcome, Observed
+from airlock.verdict import Dag, Finding, Verdict, compare
+
+_FATAL_SIGNALS = {signal.SIGKILL: "; it may have used too much memory", signal.SIGXCPU: "; it used too much CPU time"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is judged: the tree of a revision at ``root``, its DAG folder, and what surrounds it.
+
+    ``environment`` is the digest of what is installed, ``owners`` maps DAG ids of other bundles to their owner, and ``live`` is the
+    verdict of what is live now.
+    """
+
+    revision: str
+    root: Path
+    subdir: str = ""
+    bundle: str = "dags"
+    environment: str = ""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    live: Verdict | None = None
+
+
+def judge(subject: Subject, server: ForkServer, *, progress: Callable[[int, int], None] | None = None) -> Verdict:
+    """Return the verdict on a tree. ``progress`` is told how many files of how many are done.
+
+    Whatever a DAG file does is a finding. Raises ``OperatorError`` when Airflow itself cannot be used.
+    """
+    started = time.monotonic()
+    root = subject.root.resolve()
+    folder = root / subject.subdir
+    discovery = _discover(server, folder)
+    observed = Observed(
+        root=root,
+        folder=folder,
+        discovery=discovery,
+        owners=subject.owners,
+        live_files={dag.dag_id: dag.file for dag in subject.live.dags} if subject.live else {},
+    )
+    observed = replace(observed, outcomes=_import_all(observed, server, subject.bundle, progress))
+    findings = tuple(finding for find in rules.FINDERS for finding in find(observed))
+    verdict = Verdict(
+        revision=subject.revision,
+        result="rejected" if any(finding.severity == "error" for finding in findings) else "passed",
+        environment=subject.environment,
+        judged_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        duration_s=round(time.monotonic() - started, 3),
+        total=len(discovery.files),
+        imported=len(observed.outcomes),
+        dags=tuple(sorted((dag for outcome in observed.outcomes for dag in outcome.dags), key=lambda dag: (dag.dag_id, dag.file))),
+        findings=tuple(_redacted(finding, server) for finding in findings),
+        inputs={outcome.file: outcome.inputs for outcome in observed.outcomes},
+    )
+    return replace(verdict, changes=compare(subject.live, verdict))
+
+
+def _discover(server: ForkServer, folder: Path) -> Discovery:
+    job = {"job": "discover", "folder": str(folder)}
+    ended = next(iter(server.run([job], parallel=1)))
+    document = ended.document or {"error": _why(ended)}
+    return Discovery(
+        files=tuple(document.get("files", ())),
+        error=document.get("error") or document.get("failed") or "",
+        ignore_files=document.get("ignore_files", {}),
+    )
+
+
+def _import_all(
+    observed: Observed, server: ForkServer, bundle: str, progress: Callable[[int, int], None] | None
+) -> tuple[FileOutcome, ...]:
+    paths = [observed.folder / name for name in observed.discovery.files]
+    server.preimport(_installed_imports(paths, observed.folder))
+    jobs = [
+        {"job": "import", "root": str(observed.root), "folder": str(observed.folder), "path": str(path), "bundle": bundle}
+        for path in paths
+    ]
+    outcomes = []
+    for ended in server.run(jobs, parallel=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1):
+        outcomes.append(_outcome(ended, observed))
+        if progress:
+            progress(len(outcomes), len(jobs))
+    return tuple(sorted(outcomes, key=lambda outcome: outcome.file))
+
+
+def _outcome(ended: Ended, observed: Observed) -> FileOutcome:
+    file = observed.relative(Path(ended.job["path"]))
+    document: dict[str, Any] = ended.document or {}
+    if ended.timed_out:
+        detail = f"the import was killed after {ended.duration_s:.0f} s"
+        return FileOutcome(file=file, how="timed-out", detail=detail, output=ended.output, duration_s=ended.duration_s)
+    if ended.code != 0 or "dags" not in document:
+        detail = document.get("failed") or _why(ended)
+        return FileOutcome(file=file, how="crashed", detail=detail, output=ended.output, duration_s=ended.duration_s, inputs=(file,))
+    return FileOutcome(
+        file=file,
+        how="parsed",
+        dags=tuple(
+            Dag(**{**dag, "file": file, "tags": tuple(dag["tags"]), "edges": tuple(dag["edges"])}) for dag in document["dags"]
+        ),
+        errors=document["errors"],
+        warnings=tuple(document["warnings"]),
+        inputs=tuple(document["inputs"]),
+        output=ended.output,
+        duration_s=ended.duration_s,
+    )
+
+
+def _why(ended: Ended) -> str:
+    if ended.code < 0:
+        number = signal.Signals(-ended.code)
+        return f"killed by {number.name}{_FATAL_SIGNALS.get(number, '')}"
+    return f"exit status {ended.code}, without a result"
+
+
+def _installed_imports(paths: Iterable[Path], folder: Path) -> set[str]:
+    """Return the modules of Airflow and its providers that DAG files import at their top: worth importing once for all."""
+    wanted: set[str] = set()
+    for path in paths:
+        try:
+            module = ast.parse(path.read_bytes())
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+            continue
+        for node in module.body:
+            if isinstance(node, ast.Import):
+                wanted.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                wanted.add(node.module)
+    return {name for name in wanted if name.partition(".")[0] == "airflow" and not (folder / "airflow").exists()}
+
+
+def _redacted(finding: Finding, server: ForkServer) -> Finding:
+    return replace(finding, message=server.answers.redact(finding.message))

@@ -1,0 +1,47 @@
+"""``duplicate-dag-id``: two files define the same DAG. Airflow gives no error: the DAG flips between them at every parse."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from airlock.validate.outcome import Observed
+from airlock.verdict import Finding
+
+ID = "duplicate-dag-id"
+SEVERITY = "error"
+HINT = "give one of them another dag_id"
+
+
+def find(observed: Observed) -> Iterator[Finding]:
+    """Yield a finding for every file but the rightful one, and for ids that another bundle has."""
+    files: dict[str, list[str]] = defaultdict(list)
+    for outcome in observed.outcomes:
+        for dag in outcome.dags:
+            files[dag.dag_id].append(outcome.file)
+    for dag_id, places in sorted(files.items()):
+        if owner := observed.owners.get(dag_id):
+            for file in sorted(set(places)):
+                yield _finding(observed, dag_id, file, f"{dag_id} is already a DAG of {owner}")
+        if len(places) > 1:
+            live = observed.live_files.get(dag_id)
+            first, *others = sorted(places, key=lambda file: (file != live, file))
+            for file in others:
+                yield _finding(observed, dag_id, file, f"{dag_id} is also defined in {first}")
+
+
+def _finding(observed: Observed, dag_id: str, file: str, message: str) -> Finding:
+    return Finding(
+        rule=ID, severity=SEVERITY, file=file, line=_line(observed, file, dag_id), dag_id=dag_id, message=message, hint=HINT
+    )
+
+
+def _line(observed: Observed, file: str, dag_id: str) -> int | None:
+    """Return the first line that names the DAG: as a string, or as the function that makes it."""
+    named = re.compile(rf"""["']{re.escape(dag_id)}["']|^\s*def {re.escape(dag_id)}\(""")
+    try:
+        text = (observed.root / file).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None  # inside an archive
+    return next((number for number, line in enumerate(text.splitlines(), 1) if named.search(line)), None)

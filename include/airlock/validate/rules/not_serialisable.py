@@ -1,0 +1,27 @@
+"""``not-serialisable``: the file imports, but Airflow cannot store a DAG of it, so that it would never appear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from airlock.validate.outcome import Observed
+from airlock.validate.rules import traceback_text
+from airlock.verdict import Finding
+
+ID = "not-serialisable"
+SEVERITY = "error"
+HINT = "use only what Airflow can serialise: timetables registered by a plugin, JSON parameters, no open connections"
+
+
+def is_meant(text: str) -> bool:
+    """Tell whether an import error of Airflow is about serialisation."""
+    return "SerializationError" in text or "_serialize_dags" in text
+
+
+def find(observed: Observed) -> Iterator[Finding]:
+    """Yield a finding for each DAG that Airflow could not serialise."""
+    for outcome in observed.outcomes:
+        for text in outcome.errors.values():
+            if is_meant(text):
+                message = traceback_text.read(text, root=observed.root, file=outcome.file).message
+                yield Finding(rule=ID, severity=SEVERITY, file=outcome.file, message=message, hint=HINT)

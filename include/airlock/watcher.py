@@ -1,0 +1,70 @@
+"""The watcher of a source: a trigger that asks for a sync while upstream is ahead of what was judged.
+
+It compares two states (upstream's branch, and the last revision that a sync brought to its end) instead of remembering
+events, so that a lost wake-up, a restart or a killed sync is made good by itself. While nothing changed it costs one
+``git ls-remote`` per poll and creates no DAG run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from airlock import credentials, git, mirror as mirrors, source as sources, state as states
+from airlock.errors import AirlockError
+
+_ASK_AGAIN_S = 60.0
+_LONGEST_PAUSE_S = 120.0
+
+
+class SourceWatcher(BaseEventTrigger):
+    """Fires with ``{"source", "revision"}`` when the followed branch has a revision that was not judged yet.
+
+    The same revision is asked for again after a minute at the earliest. An upstream that does not answer is asked less and
+    less often, at least every two minutes.
+    """
+
+    def __init__(self, name: str, kwargs: dict[str, Any]) -> None:
+        super().__init__()
+        self.name = name
+        self.kwargs = kwargs
+        self.source = sources.parse(name, kwargs, path=f"source {name}")
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what the triggerer needs to make this trigger again."""
+        return ("airlock.watcher.SourceWatcher", {"name": self.name, "kwargs": self.kwargs})
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll upstream for ever."""
+        mirror = mirrors.of(states.from_environment(os.environ), self.source)
+        asked: tuple[str, float] = ("", 0.0)
+        failures = 0
+        while True:
+            try:
+                revision = await asyncio.to_thread(self._upstream)
+                judged = await asyncio.to_thread(mirror.judged_revision)
+                if failures:
+                    self.log.info("source %s: upstream answers again", self.name)
+                failures = 0
+            except AirlockError as error:
+                failures += 1
+                if failures == 1:
+                    self.log.warning("source %s: %s; live stays as it is, and upstream is asked again", self.name, error)
+                revision = judged = None
+            is_new = revision is not None and revision != judged
+            if is_new and (revision != asked[0] or time.monotonic() - asked[1] > _ASK_AGAIN_S):
+                asked = (str(revision), time.monotonic())
+                yield TriggerEvent({"source": self.name, "revision": revision})
+            pause_s = self.source.poll_interval_s * 2 ** min(failures, 10)
+            await asyncio.sleep(min(pause_s, max(_LONGEST_PAUSE_S, self.source.poll_interval_s)))
+
+    def _upstream(self) -> str | None:
+        with credentials.access(self.source) as upstream:
+            wanted = f"refs/heads/{self.source.branch}"
+            refs = git.ls_remote(upstream.url, subject=f"source {self.name}", env=upstream.env)
+        return next((ref.sha for ref in refs if ref.name == wanted), None)
