@@ -1,0 +1,87 @@
+"""What an embedded deployment was asked to be: the record that ``up`` leaves for the next ``up`` and for ``status``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from airlock.embedded.layout import Layout
+from airlock.embedded.secret import write_private
+from airlock.errors import StateError
+
+HOST = "127.0.0.1"
+SOURCE = "dags"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """The settings of one deployment. ``repo`` is empty where the sample repository is followed."""
+
+    port: int = 8080
+    repo: str = ""
+    branch: str = "main"
+    subdir: str = ""
+    conn_id: str = ""
+
+    @property
+    def url(self) -> str:
+        """The address of the Airflow UI and API."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the deployment follows the sample repository in its state directory."""
+        return not self.repo and not self.conn_id
+
+    def repo_url(self, layout: Layout) -> str:
+        """The URL to fetch from; empty where the Airflow connection has it."""
+        return str(layout.sample_upstream) if self.is_sample else self.repo
+
+
+def read(layout: Layout) -> Deployment | None:
+    """Return the settings of the last ``up``, ``None`` when there was none.
+
+    Raises ``StateError`` when the record is damaged.
+    """
+    try:
+        values = json.loads(layout.deployment.read_text("utf-8"))
+        return Deployment(
+            port=int(values["port"]),
+            repo=str(values["repo"]),
+            branch=str(values["branch"]),
+            subdir=str(values["subdir"]),
+            conn_id=str(values["conn_id"]),
+        )
+    except FileNotFoundError:
+        return None
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(
+            f"{layout.deployment} is damaged: {error}", hint="delete it and give airlock up its options again"
+        ) from error
+
+
+def write(layout: Layout, deployment: Deployment) -> None:
+    """Record the settings of this ``up``."""
+    write_private(layout.deployment, json.dumps(asdict(deployment), indent=2) + "\n")
+
+
+def merged(
+    last: Deployment | None,
+    *,
+    repo: str | None,
+    branch: str | None,
+    subdir: str | None,
+    port: int | None,
+    conn_id: str | None,
+) -> Deployment:
+    """Return the settings that an ``up`` with these options asks for: those of the last ``up``, unless given.
+
+    Another repository has branches and folders of its own: with ``repo`` or ``conn_id``, those of the last one are
+    forgotten.
+    """
+    base = last or Deployment()
+    if repo is not None or conn_id is not None:
+        base = Deployment(port=base.port, branch="")
+    given: dict[str, Any] = {"repo": repo, "branch": branch, "subdir": subdir, "port": port, "conn_id": conn_id}
+    return replace(base, **{name: value for name, value in given.items() if value is not None})
