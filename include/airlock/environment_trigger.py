@@ -24,7 +24,7 @@ class EnvironmentTrigger(BaseEventTrigger):
     """
 
     def __init__(self, check_s: float = CHECK_S) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.check_s = check_s
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

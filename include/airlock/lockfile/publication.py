@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from airlock.errors import OperatorError, StateError
 from airlock.lockfile import artifact, current, store
 from airlock.lockfile.artifact import Artifact
-from airlock.lockfile.manifest import Manifest
+from airlock.lockfile.manifest import Manifest, Problem
 from airlock.state import State
 
-# It goes away by itself; for every other reason a person has to do something, and the run says so in red.
+# For every other reason a person has to do something, and the run says so in red.
 _PASSING = "IndexUnreachable"
 
 _log = logging.getLogger(__name__)
@@ -59,6 +59,11 @@ def publish(state: State, *, make: Callable[[Artifact | None], Artifact] = curre
     return outcome
 
 
+def is_passing(problem: Problem | None) -> bool:
+    """Tell whether ``problem`` goes away by itself: nobody has to act, and trying again later may succeed."""
+    return problem is not None and problem.reason == _PASSING
+
+
 def require_complete(outcome: Outcome) -> None:
     """Return when there is a lock, or when nobody can do anything about its absence now.
 
@@ -66,7 +71,7 @@ def require_complete(outcome: Outcome) -> None:
     constraints and its manifest, is published by then.
     """
     problem = outcome.manifest.problem
-    if problem is not None and problem.reason != _PASSING:
+    if problem is not None and not is_passing(problem):
         raise OperatorError(
             f"no pylock.toml and requirements.txt for this environment: {problem.message}",
             hint=problem.hint,
