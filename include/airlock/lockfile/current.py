@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from airlock import __version__
 from airlock.errors import AirlockError, OperatorError
-from airlock.lockfile import artifact, contents, dependencies, distributions, origins, pylock, resolve, verify
+from airlock.lockfile import artifact, contents, dependencies, distributions, drift, origins, pylock, resolve, verify
 from airlock.lockfile.artifact import Artifact
 from airlock.lockfile.distributions import Distribution
 from airlock.lockfile.manifest import Manifest, Problem
@@ -63,6 +63,29 @@ def make(previous: Artifact | None = None) -> Artifact:
         problem = Problem(reason=error.reason, message=_PLACES.sub("…", error.message), hint=error.hint)
         manifest = replace(manifest, problem=problem)
     return artifact.assemble(manifest, files)
+
+
+def differences(from_: Artifact) -> tuple[str, ...]:
+    """Return one sentence for each point in which this environment is not the one that a lockfile describes.
+
+    Nothing is asked of an index. The lock itself is checked too, against what is installed.
+    """
+    environment = _look()
+    expected, found = from_.manifest, _observe(environment)
+    here = []
+    if expected.python != found.python:
+        here.append(f"Python {expected.python} is expected, this is {found.python}")
+    here += drift.versions(_versions(expected), _versions(found))
+    here += drift.bytes_of(
+        expected.distributions, found.distributions, is_same_platform=expected.platform == found.platform
+    )
+    if not here and expected.is_complete:
+        here += verify.differences(from_.files[artifact.PYLOCK], environment.lockable)
+    return tuple(here)
+
+
+def _versions(manifest: Manifest) -> dict[str, str]:
+    return {name: it.version for name, it in manifest.distributions.items()}
 
 
 def _still_true(previous: Artifact | None, environment: _Environment) -> dict[str, bytes] | None:
