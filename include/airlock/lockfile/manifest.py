@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +12,7 @@ from airlock.errors import StateError
 from airlock.lockfile.contents import Contents
 
 FORMAT = 1
+_VERSION = re.compile(r"\d+\.\d+\.\d+[a-z0-9]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +94,8 @@ class Manifest:
 
 def _from_record(record: Mapping[str, Any]) -> Manifest:
     problem = record["problem"]
+    if not _VERSION.fullmatch(record["python"]):  # it becomes part of paths and command lines
+        raise ValueError(f"python: {record['python']!r} is not a version")
     return Manifest(
         environment=record["environment"],
         python=record["python"],
