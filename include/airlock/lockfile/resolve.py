@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -27,6 +28,8 @@ _KEPT = re.compile(
 )
 # A project's last wheels may follow its first ones days later (12 days were seen).
 _LATE_WHEELS = timedelta(days=14)
+
+_log = logging.getLogger(__name__)
 
 
 def resolve(roots: Sequence[str], pins: Mapping[str, str], *, timeout_s: float = 300) -> Mapping[str, Any]:
@@ -74,8 +77,11 @@ def _ask(
 
 
 def _unreachable(text: str) -> TransientError:
+    # The details have times and addresses in them, so they are for the log: the message gets published, where it must
+    # not change from one try to the next.
+    _log.warning("%s", text)
     return TransientError(
-        f"no package index answered: {text}",
+        "no package index answered",
         hint="let the deployment reach a package index (UV_DEFAULT_INDEX, HTTPS_PROXY), then trigger the lockfile DAG",
         reason="IndexUnreachable",
     )
