@@ -18,15 +18,19 @@ log = logging.getLogger(__name__)
 class AirlockDagBundle(BaseDagBundle):
     """A versioned bundle of one source; its kwargs are the fields of ``airlock.source.Source``.
 
-    Without a version it is what is live, and ``refresh`` costs the reading of one small file. With a version it is the tree of that
-    revision, made again from the mirror when it is not on disk. A revision that was never published is refused. Before the
-    first release the bundle is an empty folder without a version.
+    Without a version it is what is live, and ``refresh`` costs the reading of one small file. With a version it is
+    the tree of that revision, made again from the mirror when it is not on disk. A revision that was never published
+    is refused. Before the first release the bundle is an empty folder without a version.
     """
 
     supports_versioning = True
 
     def __init__(self, **kwargs: Any) -> None:
-        base = {key: kwargs.pop(key) for key in ("name", "refresh_interval", "version", "view_url_template") if key in kwargs}
+        base = {
+            key: kwargs.pop(key)
+            for key in ("name", "refresh_interval", "version", "view_url_template")
+            if key in kwargs
+        }
         super().__init__(**base)
         self.source = sources.parse(self.name, kwargs, path=f"bundle {self.name}")
         self.state = states.from_environment(os.environ)

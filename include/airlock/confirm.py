@@ -47,9 +47,11 @@ def confirm(
         if releases.live_revision(mirror) != release.revision:
             return None
         if time.monotonic() > deadline:
-            shown = ", ".join(missing[:_SHOWN]) + (f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else "")
+            shown = ", ".join(missing[:_SHOWN]) + (
+                f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+            )
             raise TransientError(
-                f"source {mirror.source.name}: release {number} was not picked up by the DAG processor in {timeout_s:g} s: {shown}",
+                f"source {mirror.source.name}: release {number} is not in Airflow after {timeout_s:g} s: {shown}",
                 hint="is the DAG processor running? Its log, and the import errors in the UI, tell more",
                 reason="NotPickedUp",
             )

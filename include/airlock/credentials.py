@@ -38,6 +38,8 @@ def access(source: Source) -> Iterator[Access]:
             reason="ConnectionUnusable",
         ) from error
     if not hook.repo_url:
-        raise ConfigError(f"source {source.name}: neither repo_url nor the host of connection {source.git_conn_id!r} is set")
+        raise ConfigError(
+            f"source {source.name}: neither repo_url nor the host of connection {source.git_conn_id!r} is set"
+        )
     with hook.configure_hook_env():
         yield Access(url=str(hook.repo_url), env=dict(hook.env))

@@ -1,8 +1,8 @@
 """The one door to git: a scrubbed environment, always a timeout, and upstream failures told apart.
 
-Two kinds of calls: ``run`` works on a repository of ours and sees no configuration of the user or the machine, so that it
-does the same everywhere. ``run_upstream`` talks to somebody else's server and may use what the operator set up for that
-(credential helpers, SSH configuration, proxies, certificates).
+Two kinds of calls: ``run`` works on a repository of ours and sees no configuration of the user or the machine, so
+that it does the same everywhere. ``run_upstream`` talks to somebody else's server and may use what the operator set
+up for that (credential helpers, SSH configuration, proxies, certificates).
 """
 
 from __future__ import annotations
@@ -34,19 +34,34 @@ _IDENTITY = {
 }
 # Hooks of a repository never run, git never starts maintenance behind our back, and a repository on a volume that
 # several users share is still readable ("dubious ownership").
-_SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "safe.directory=*", "-c", "advice.detachedHead=false")
+_SETTINGS = (
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "safe.directory=*",
+    "-c",
+    "advice.detachedHead=false",
+)
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,243}")
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 _UPSTREAM_REASONS = (
-    ("AuthenticationFailed", r"authentication failed|could not read (username|password)|permission denied|403|401|invalid credentials"),
+    (
+        "AuthenticationFailed",
+        r"authentication failed|could not read (username|password)|permission denied|403|401|invalid credentials",
+    ),
     ("HostKeyRefused", r"host key verification failed"),
     ("RepositoryMissing", r"repository .*not found|does not appear to be a git repository|does not exist|404"),
     ("RefMissing", r"couldn't find remote ref|remote ref does not exist"),
-    ("HostUnreachable", r"could not resolve|connection (refused|timed out|reset)|network is unreachable|failed to connect|no route"),
+    (
+        "HostUnreachable",
+        r"could not resolve|connection (refused|timed out|reset)|network is unreachable|failed to connect|no route",
+    ),
 )
 _HINTS = {
-    "AuthenticationFailed": "check the source's Airflow connection (type git): user, token or key, and that it may read the repository",
+    "AuthenticationFailed": "check the source's Airflow connection (type git): user, token or key, and read access",
     "HostKeyRefused": "put the server's host key into the connection's known_hosts_file",
     "RepositoryMissing": "check the URL, and that the account may read the repository",
     "RefMissing": "check the branch name",
@@ -75,13 +90,22 @@ def run(
 
     Raises ``CommandFailed`` (unless ``check`` is false) and ``CommandTimeout``.
     """
-    variables = _environment(_KEPT) | _IDENTITY | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull} | dict(env or {})
+    variables = (
+        _environment(_KEPT)
+        | _IDENTITY
+        | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+        | dict(env or {})
+    )
     argv = ["git", *_SETTINGS, f"--git-dir={repository}", *args]
     return run_process(argv, timeout_s=timeout_s, env=variables, stdin=stdin, check=check)
 
 
 def run_upstream(
-    *args: str, subject: str, repository: Path | None = None, timeout_s: float = 300, env: Mapping[str, str] | None = None
+    *args: str,
+    subject: str,
+    repository: Path | None = None,
+    timeout_s: float = 300,
+    env: Mapping[str, str] | None = None,
 ) -> Completed:
     """Run a git command that talks to another server. ``env`` carries the credentials; ``subject`` names the source.
 
@@ -90,16 +114,31 @@ def run_upstream(
     variables = _environment(re.compile(f"{_KEPT.pattern}|{_KEPT_UPSTREAM.pattern}", re.IGNORECASE)) | dict(env or {})
     where = [] if repository is None else [f"--git-dir={repository}"]
     completed = run_process(
-        ["git", *_SETTINGS, "-c", "protocol.ext.allow=never", *where, *args], timeout_s=timeout_s, env=variables, check=False
+        ["git", *_SETTINGS, "-c", "protocol.ext.allow=never", *where, *args],
+        timeout_s=timeout_s,
+        env=variables,
+        check=False,
     )
     if completed.status == 0:
         return completed
     text = redact(completed.stderr.decode("utf-8", "replace")).strip()
-    if re.search(r"no space left on device|read-only file system|unable to (create|write)|insufficient permission", text, re.IGNORECASE):
-        raise StateError(f"{subject}: git cannot write to the state directory: {text}", hint="free space, or check the permissions")
-    if re.search(r"bad object|corrupt|unable to read|object file .* is empty|did not send all necessary objects", text, re.IGNORECASE):
+    if re.search(
+        r"no space left on device|read-only file system|unable to (create|write)|insufficient permission",
+        text,
+        re.IGNORECASE,
+    ):
+        raise StateError(
+            f"{subject}: git cannot write to the state directory: {text}", hint="free space, or check the permissions"
+        )
+    if re.search(
+        r"bad object|corrupt|unable to read|object file .* is empty|did not send all necessary objects",
+        text,
+        re.IGNORECASE,
+    ):
         raise StateError(f"{subject}: the mirror is damaged: {text}", reason="MirrorDamaged")
-    reason = next((name for name, pattern in _UPSTREAM_REASONS if re.search(pattern, text, re.IGNORECASE)), "UpstreamUnavailable")
+    reason = next(
+        (name for name, pattern in _UPSTREAM_REASONS if re.search(pattern, text, re.IGNORECASE)), "UpstreamUnavailable"
+    )
     raise UpstreamError(f"{subject}: {args[0]} failed: {text}", hint=_HINTS[reason], reason=reason)
 
 
@@ -129,7 +168,8 @@ def init_bare(path: Path) -> None:
 
 
 def ls_remote(url: str, *, subject: str, timeout_s: float = 60, env: Mapping[str, str] | None = None) -> list[Ref]:
-    """Return the branches and tags of a repository elsewhere, tags peeled to their commit, and ``HEAD`` first if it has one.
+    """Return the branches and tags of a repository elsewhere, tags peeled to their commit, and ``HEAD`` first if it
+    has one.
 
     Raises ``UpstreamError`` and ``CommandTimeout``.
     """
@@ -155,7 +195,9 @@ def check_ref_name(name: str, *, subject: str) -> str:
     Raises ``UsageError`` otherwise, for example when it begins with ``-``.
     """
     if not _REF.fullmatch(name) or ".." in name or "@{" in name or "//" in name or name.endswith((".lock", "/", ".")):
-        raise UsageError(f"{subject}: {name!r} is not the name of a branch, tag or commit", hint="letters, digits and ._/@+- only")
+        raise UsageError(
+            f"{subject}: {name!r} is not the name of a branch, tag or commit", hint="letters, digits and ._/@+- only"
+        )
     return name
 
 
@@ -166,7 +208,9 @@ def is_sha(text: str) -> bool:
 
 def commit_of(repository: Path, expression: str) -> str | None:
     """Return the commit that a ref or object name of ``repository`` means, ``None`` if there is none."""
-    completed = run(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{expression}^{{commit}}", check=False)
+    completed = run(
+        repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{expression}^{{commit}}", check=False
+    )
     return completed.text if completed.status == 0 else None
 
 
@@ -175,7 +219,9 @@ def read_blob(repository: Path, name: str) -> bytes | None:
     try:
         return run(repository, "cat-file", "blob", name).stdout
     except CommandFailed as error:
-        if repository.exists() and re.search(r"not a valid object|bad file|does not exist|bad object", error.stderr, re.IGNORECASE):
+        if repository.exists() and re.search(
+            r"not a valid object|bad file|does not exist|bad object", error.stderr, re.IGNORECASE
+        ):
             return None
         raise
 
@@ -196,4 +242,3 @@ def move_refs(repository: Path, lines: list[str]) -> None:
 
 def _environment(kept: re.Pattern[str]) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if kept.fullmatch(name)} | _ALWAYS
-

@@ -2,8 +2,8 @@
 
 Refs: ``refs/remotes/origin/*`` are upstream's branches and ``refs/upstream-tags/*`` its tags; ``refs/heads/live`` and
 ``refs/tags/release/<n>`` belong to ``airlock.release``; ``refs/notes/verdicts`` holds a verdict per commit;
-``refs/airlock/*`` are small JSON records (blobs), and ``refs/airlock/judged`` is the last commit of the followed branch that a
-sync brought to its end.
+``refs/airlock/*`` are small JSON records (blobs), and ``refs/airlock/judged`` is the last commit of the followed
+branch that a sync brought to its end.
 """
 
 from __future__ import annotations
@@ -129,12 +129,23 @@ class Mirror:
             os.close(descriptor)
 
     def fetch(self, url: str, *, env: Mapping[str, str]) -> None:
-        """Bring upstream's branches and tags into the mirror; those that upstream deleted go. Call it inside ``locked()``.
+        """Bring upstream's branches and tags into the mirror; those that upstream deleted go. Call it inside
+        ``locked()``.
 
         Raises ``UpstreamError``, ``CommandTimeout``, and ``StateError`` with reason ``MirrorDamaged``.
         """
         subject = f"source {self.source.name}"
-        arguments = ("fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--", url, *_REFSPECS)
+        arguments = (
+            "fetch",
+            "--quiet",
+            "--prune",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-auto-maintenance",
+            "--",
+            url,
+            *_REFSPECS,
+        )
         git.run_upstream(*arguments, subject=subject, repository=self.path, env=env)
         if self.upstream_revision() is None:
             raise UpstreamError(
@@ -144,7 +155,8 @@ class Mirror:
             )
 
     def rebuild(self, url: str, *, env: Mapping[str, str]) -> None:
-        """Make a damaged mirror again: upstream's refs from upstream, ours from the damaged one. Call it inside ``locked()``.
+        """Make a damaged mirror again: upstream's refs from upstream, ours from the damaged one. Call it inside
+        ``locked()``.
 
         The damaged repository stays beside it, as ``<name>.damaged``. Until the last rename nothing has changed. Raises
         ``StateError`` when ``live`` cannot be carried over: it is never dropped.
@@ -155,10 +167,12 @@ class Mirror:
         arguments = ("fetch", "--quiet", "--no-tags", "--no-auto-maintenance", "--", url, *_REFSPECS)
         git.run_upstream(*arguments, subject=f"source {self.source.name}", repository=fresh, env=env)
         for name, sha in _readable_refs(self.path).items():
-            if not name.startswith(("refs/remotes/", "refs/upstream-tags/")) and not _copy_ref(self.path, fresh, name, sha):
+            if not name.startswith(("refs/remotes/", "refs/upstream-tags/")) and not _copy_ref(
+                self.path, fresh, name, sha
+            ):
                 if name == "refs/heads/live":
                     raise StateError(
-                        f"source {self.source.name}: the mirror is damaged, and the live commit {sha} is neither there nor upstream",
+                        f"source {self.source.name}: neither the damaged mirror nor upstream has live commit {sha}",
                         hint=f"restore {self.path} from a backup",
                         reason="MirrorDamaged",
                     )

@@ -11,8 +11,8 @@ _SHA_LENGTHS = (40, 64)
 def live(repository: Path) -> str | None:
     """Return the commit of ``refs/heads/live``, ``None`` when there is none.
 
-    A ref is a small file that git replaces by rename, or a line of ``packed-refs`` (gitrepository-layout(5)). The file counts
-    when both exist, and it is looked at again where git packs it in between.
+    A ref is a small file that git replaces by rename, or a line of ``packed-refs`` (gitrepository-layout(5)). The
+    file counts when both exist, and it is looked at again where git packs it in between.
     """
     for _ in range(2):
         loose = _read(repository / _LIVE).strip()

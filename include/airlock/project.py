@@ -1,4 +1,4 @@
-"""Where this copy of Airlock lies: the folder that has ``dags/``, ``plugins/``, ``include/`` and ``requirements.lock``."""
+"""Where this copy of Airlock lies: the folder of ``dags/``, ``plugins/``, ``include/`` and ``requirements.lock``."""
 
 from __future__ import annotations
 

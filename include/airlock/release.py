@@ -43,12 +43,14 @@ def live_revision(mirror: Mirror) -> str | None:
     return git.commit_of(mirror.path, LIVE) if mirror.exists() else None
 
 
-def publish(mirror: Mirror, verdict: Verdict, *, expected: str | None, who: str, why: str, changes: Changes) -> Release | None:
+def publish(
+    mirror: Mirror, verdict: Verdict, *, expected: str | None, who: str, why: str, changes: Changes
+) -> Release | None:
     """Make the revision of a passed verdict live. Call it inside ``mirror.locked()``.
 
-    ``expected`` is the revision that was live when the decision was taken. Returns the release, or ``None`` when something
-    else has become live in between: the caller decides again. Crash safety: before the transaction nothing has
-    happened but loose objects that no ref names; after it the release is complete.
+    ``expected`` is the revision that was live when the decision was taken. Returns the release, or ``None`` when
+    something else has become live in between: the caller decides again. Crash safety: before the transaction nothing
+    has happened but loose objects that no ref names; after it the release is complete.
     """
     if verdict.result != "passed":
         raise ValueError(f"revision {verdict.revision} has not passed, it is {verdict.result}")
@@ -82,7 +84,9 @@ def history(mirror: Mirror, *, limit: int | None = None) -> list[Release]:
     if not mirror.exists():
         return []
     count = [f"--count={limit}"] if limit else []
-    listed = git.run(mirror.path, "for-each-ref", "--sort=-version:refname", *count, f"--format={_FORMAT}", f"{_TAGS}/").stdout
+    listed = git.run(
+        mirror.path, "for-each-ref", "--sort=-version:refname", *count, f"--format={_FORMAT}", f"{_TAGS}/"
+    ).stdout
     releases = []
     for entry in listed.decode("utf-8", "replace").split("\0\0"):
         fields = entry.strip("\n").split("\0")
@@ -98,14 +102,19 @@ def of_revision(mirror: Mirror, revision: str) -> Release | None:
 
 def is_published(mirror: Mirror, revision: str) -> bool:
     """Tell whether a revision was ever made live."""
-    tags = git.run(mirror.path, "for-each-ref", f"--points-at={revision}", "--format=%(refname)", f"{_TAGS}/", check=False)
+    tags = git.run(
+        mirror.path, "for-each-ref", f"--points-at={revision}", "--format=%(refname)", f"{_TAGS}/", check=False
+    )
     return tags.status == 0 and bool(tags.text)
 
 
 def _write_tag(mirror: Mirror, release: Release) -> str:
     record = asdict(release)
     subject = f"release {release.number}: {release.summary}"
-    header = f"object {release.revision}\ntype commit\ntag release/{release.number}\ntagger Airlock <airlock@localhost> {int(time.time())} +0000"
+    header = (
+        f"object {release.revision}\ntype commit\ntag release/{release.number}\n"
+        f"tagger Airlock <airlock@localhost> {int(time.time())} +0000"
+    )
     body = f"{header}\n\n{subject}\n\n{dumps(record)}\n"
     return git.run(mirror.path, "mktag", stdin=body.encode()).text
 

@@ -55,11 +55,13 @@ def load(environ: Mapping[str, str]) -> list[Source]:
     try:
         entries = json.loads(text)
     except ValueError as error:
-        raise ConfigError(f"{SETTING}: not valid JSON: {error}", hint="it is a list of {name, classpath, kwargs}") from error
+        raise ConfigError(
+            f"{SETTING}: not valid JSON: {error}", hint="it is a list of {name, classpath, kwargs}"
+        ) from error
     if not isinstance(entries, list):
         raise ConfigError(f"{SETTING}: not a list", hint="it is a list of {name, classpath, kwargs}")
     return [
-        parse(entry.get("name", ""), entry.get("kwargs") or {}, path=f"{SETTING}[{index}]")
+        parse(str(entry.get("name", "")), entry.get("kwargs") or {}, path=f"{SETTING}[{index}]")
         for index, entry in enumerate(entries)
         if isinstance(entry, dict) and entry.get("classpath") == BUNDLE_CLASS
     ]
@@ -79,7 +81,9 @@ def named(sources: list[Source], name: str | None) -> Source:
         if source.name == name:
             return source
     near = difflib.get_close_matches(name, [source.name for source in sources], 1)
-    raise ConfigError(f"source {name!r} is not configured", hint=f"did you mean {near[0]}?" if near else f"there are: {known}")
+    raise ConfigError(
+        f"source {name!r} is not configured", hint=f"did you mean {near[0]}?" if near else f"there are: {known}"
+    )
 
 
 def parse(name: str, kwargs: Mapping[str, Any], *, path: str) -> Source:
@@ -87,7 +91,7 @@ def parse(name: str, kwargs: Mapping[str, Any], *, path: str) -> Source:
 
     Raises ``ConfigError`` on an unknown key (with the nearest known one), a wrong type or a value that cannot be.
     """
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name):
         raise ConfigError(f"{path}.name: {name!r} cannot name a source", hint="letters, digits, _ and -, at most 63")
     known = {field.name for field in fields(Source)} - {"name"}
     settings: dict[str, Any] = {}
@@ -97,13 +101,17 @@ def parse(name: str, kwargs: Mapping[str, Any], *, path: str) -> Source:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             raise ConfigError(
-                f"{path}.kwargs.{key}: unknown setting", hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+                f"{path}.kwargs.{key}: unknown setting",
+                hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}",
             )
         if value is None:
             continue
         wanted = (int, float) if key == "poll_interval_s" else (str,)
         if not isinstance(value, wanted) or isinstance(value, bool):
-            raise ConfigError(f"{path}.kwargs.{key}: {value!r} has the wrong type", hint=f"give a {'number' if len(wanted) > 1 else 'string'}")
+            raise ConfigError(
+                f"{path}.kwargs.{key}: {value!r} has the wrong type",
+                hint=f"give a {'number' if len(wanted) > 1 else 'string'}",
+            )
         settings[key] = value
     source = Source(name=name, **settings)
     _check(source, path=f"{path}.kwargs")
@@ -112,22 +120,31 @@ def parse(name: str, kwargs: Mapping[str, Any], *, path: str) -> Source:
 
 def _check(source: Source, *, path: str) -> None:
     if not source.repo_url and not source.git_conn_id:
-        raise ConfigError(f"{path}.repo_url: missing", hint="give repo_url, or git_conn_id of a connection whose host is the URL")
+        raise ConfigError(
+            f"{path}.repo_url: missing", hint="give repo_url, or git_conn_id of a connection whose host is the URL"
+        )
     if redact(source.repo_url) != source.repo_url and re.search(r"://[^/@]*:[^/@]*@", source.repo_url):
-        raise ConfigError(f"{path}.repo_url: {redact(source.repo_url)} holds a password", hint="put it into an Airflow connection and name it in git_conn_id")
+        raise ConfigError(
+            f"{path}.repo_url: {redact(source.repo_url)} holds a password",
+            hint="put it into an Airflow connection and name it in git_conn_id",
+        )
     if source.repo_url.startswith("-"):
         raise ConfigError(f"{path}.repo_url: {source.repo_url!r} is not a URL")
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/@+-]*", source.branch) or ".." in source.branch:
         raise ConfigError(f"{path}.branch: {source.branch!r} cannot be a branch")
     parts = Path(source.subdir).parts
     if os.path.isabs(source.subdir) or ".." in parts or ".git" in parts:
-        raise ConfigError(f"{path}.subdir: {source.subdir!r} leaves the repository", hint="give a path inside it, such as dags")
+        raise ConfigError(
+            f"{path}.subdir: {source.subdir!r} leaves the repository", hint="give a path inside it, such as dags"
+        )
     if source.poll_interval_s < 1:
         raise ConfigError(f"{path}.poll_interval_s: {source.poll_interval_s} is too short", hint="at least 1 second")
 
 
 def _from_config_file(environ: Mapping[str, str]) -> str:
-    path = Path(environ.get("AIRFLOW_CONFIG") or Path(environ.get("AIRFLOW_HOME") or Path.home() / "airflow") / "airflow.cfg")
+    path = Path(
+        environ.get("AIRFLOW_CONFIG") or Path(environ.get("AIRFLOW_HOME") or Path.home() / "airflow") / "airflow.cfg"
+    )
     parser = configparser.RawConfigParser(interpolation=None)
     try:
         parser.read(path, encoding="utf-8")

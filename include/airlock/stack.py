@@ -1,7 +1,9 @@
-"""What a task asks of the Airflow it runs in: variables and connections for DAG files, and what the DAG processor has stored.
+"""What a task asks of the Airflow it runs in: variables and connections for DAG files, and what the DAG processor has
+stored.
 
-It goes through the supervisor of the task, the only way that Airflow leaves to a task: no database, no password. Private API,
-held by a contract test: ``task_runner.SUPERVISOR_COMMS`` and the messages of ``airflow.sdk.execution_time.comms``.
+It goes through the supervisor of the task, the only way that Airflow leaves to a task: no database, no password.
+Private API, held by a contract test: ``task_runner.SUPERVISOR_COMMS`` and the messages of
+``airflow.sdk.execution_time.comms``.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ def resolve(body: Mapping[str, Any]) -> dict[str, Any] | None:
         if error.error.error in _ABSENT:
             return None
         raise OperatorError(
-            f"Airflow did not answer {body['type']}: {error}", hint="look at the log of the api-server", reason="AirflowFailed"
+            f"Airflow did not answer {body['type']}: {error}",
+            hint="look at the log of the api-server",
+            reason="AirflowFailed",
         ) from error
     return None if answer is None else answer.model_dump(exclude_unset=True, by_alias=True)
 

@@ -38,7 +38,10 @@ class State:
         return self.root / "cache"
 
     def trees(self, source: str) -> Path:
-        """The immutable trees of one source, one per revision; Airflow cleans there too (`dag_bundle_storage_path` is `cache/bundles`)."""
+        """The immutable trees of one source, one per revision.
+
+        Airflow cleans there too: its ``dag_bundle_storage_path`` is ``cache/bundles``.
+        """
         return self.cache / "bundles" / source / "versions"
 
 

@@ -35,7 +35,7 @@ class LastSync:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceStatus:
-    """One source: upstream's branch and its commit as fetched last, what is live, the last verdict, the last sync, the hold."""
+    """One source: upstream's branch and its commit as fetched last, what is live, how the last sync went, the hold."""
 
     name: str
     branch: str
@@ -52,7 +52,8 @@ class SourceStatus:
             "name": self.name,
             "upstream": {"ref": self.branch, "revision": self.upstream_revision},
             "live": asdict(self.live) if self.live else None,
-            "last_verdict": verdict and {key: verdict[key] for key in ("revision", "result", "judged_at", "duration_s", "findings")},
+            "last_verdict": verdict
+            and {key: verdict[key] for key in ("revision", "result", "judged_at", "duration_s", "findings")},
             "last_sync": asdict(self.last_sync) if self.last_sync else None,
             "hold": self.hold,
         }
@@ -62,7 +63,7 @@ def read_source(state: State, source: Source) -> SourceStatus:
     """Return the status of one source."""
     mirror = mirrors.of(state, source)
     record = mirror.read_record(sync.RECORD)
-    last = LastSync(**{key: record.get(key) for key in LastSync.__dataclass_fields__}) if record else None
+    last = _last_sync(record) if record else None
     upstream = mirror.upstream_revision()
     judged = (last.revision if last else None) or mirror.judged_revision()
     return SourceStatus(
@@ -88,4 +89,14 @@ def _live(mirror: mirrors.Mirror) -> Live | None:
         revision=revision,
         published_at=release.published_at,
         confirmed=confirmed.get("release") == release.number,
+    )
+
+
+def _last_sync(record: Mapping[str, Any]) -> LastSync:
+    return LastSync(
+        at=record["at"],
+        result=record["result"],
+        reason=record["reason"],
+        message=record["message"],
+        revision=record["revision"],
     )

@@ -53,7 +53,8 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a sync did. ``reason`` is one CamelCase word; ``release`` is the number of the release that is live for ``revision``.
+    """What a sync did. ``reason`` is one CamelCase word; ``release`` is the number of the release that is live for
+    ``revision``.
 
     ``awaited`` are the DAG ids that Airflow's DAG processor has to show on this revision before it is confirmed.
     """
@@ -72,7 +73,8 @@ class Outcome:
 def run(source: Source, state: State, request: Request, answers: Answers) -> Outcome:
     """Bring a source to what was asked for, and record how that went in the mirror.
 
-    Raises ``AirlockError`` when something outside the revision is wrong; that is recorded too where the mirror allows it.
+    Raises ``AirlockError`` when something outside the revision is wrong; that is recorded too where the mirror allows
+    it.
     """
     mirror = mirrors.of(state, source)
     try:
@@ -108,7 +110,9 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers) -> Ou
         followed = mirror.upstream_revision()
         revision = mirror.resolve(request.ref) if request.ref else followed
         if revision is None:
-            raise StateError(f"source {source.name}: the mirror has no {source.branch!r} after a fetch", reason="MirrorDamaged")
+            raise StateError(
+                f"source {source.name}: the mirror has no {source.branch!r} after a fetch", reason="MirrorDamaged"
+            )
         log.info("source %s: %s is at %s", source.name, request.ref or source.branch, revision)
         live = releases.live_revision(mirror)
         released = releases.of_revision(mirror, revision)
@@ -133,7 +137,9 @@ def _fetch(mirror: Mirror, upstream: credentials.Access) -> None:
         mirror.rebuild(upstream.url, env=upstream.env)
 
 
-def _judge(mirror: Mirror, state: State, revision: str, live: str | None, request: Request, server: ForkServer) -> Verdict:
+def _judge(
+    mirror: Mirror, state: State, revision: str, live: str | None, request: Request, server: ForkServer
+) -> Verdict:
     environment = environment_digest()
     live_verdict = mirror.read_verdict(live) if live else None
     known = mirror.read_verdict(revision)
@@ -168,25 +174,39 @@ def _judge(mirror: Mirror, state: State, revision: str, live: str | None, reques
 
 
 def _publish(mirror: Mirror, state: State, verdict: Verdict, live: str | None, request: Request) -> Outcome:
-    told = tuple(f"{finding.place or mirror.source.name}: {finding.message} [{finding.rule}]" for finding in verdict.findings)
+    told = tuple(
+        f"{finding.place or mirror.source.name}: {finding.message} [{finding.rule}]" for finding in verdict.findings
+    )
     common: dict[str, Any] = {"source": mirror.source.name, "revision": verdict.revision, "findings": told}
     if verdict.result != "passed":
         return Outcome(result="rejected", reason="ValidationFailed", message=verdict.summary, **common)
     if request.dry_run:
-        return Outcome(result="passed", reason="DryRun", message=verdict.summary, changes=verdict.changes.lines, **common)
+        return Outcome(
+            result="passed", reason="DryRun", message=verdict.summary, changes=verdict.changes.lines, **common
+        )
     released = releases.of_revision(mirror, verdict.revision)
     if verdict.revision == live and released:
         return _unchanged(mirror, released)
     affected = affected_files(mirror, verdict, live)
     tree.materialise(mirror.path, verdict.revision, state.trees(mirror.source.name), previous=live, affected=affected)
     with mirror.locked():
-        release = releases.publish(mirror, verdict, expected=live, who=request.who, why=request.why, changes=verdict.changes)
+        release = releases.publish(
+            mirror, verdict, expected=live, who=request.who, why=request.why, changes=verdict.changes
+        )
     if release is None:
-        return Outcome(result="unchanged", reason="LostRace", message="another release was published meanwhile", **common)
+        return Outcome(
+            result="unchanged", reason="LostRace", message="another release was published meanwhile", **common
+        )
     awaited = tuple(dag.dag_id for dag in verdict.dags if dag.file in affected)
     message = f"release {release.number} is live: {verdict.summary}"
     return Outcome(
-        result="published", reason="Published", message=message, release=release.number, awaited=awaited, changes=release.changes, **common
+        result="published",
+        reason="Published",
+        message=message,
+        release=release.number,
+        awaited=awaited,
+        changes=release.changes,
+        **common,
     )
 
 
@@ -228,4 +248,3 @@ def _make(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StateError(f"{directory} cannot be made: {error.strerror}", hint="check the state directory") from error
-

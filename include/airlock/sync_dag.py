@@ -15,17 +15,19 @@ from airlock.watcher import SourceWatcher
 POOL = "airlock"
 _REF = r"^$|^[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,243}$"
 _DOC = """
-Follows branch `{branch}` of source **{name}**. A push is noticed within about {poll:g} seconds; nothing runs while nothing changes.
+Follows branch `{branch}` of source **{name}**. A push is noticed within about {poll:g} seconds; nothing runs while
+nothing changes.
 
 | task | does |
 |---|---|
-| `sync` | fetches, imports every DAG file of the new revision in a process of its own, and publishes the revision if no rule objects |
+| `sync` | fetches, imports every DAG file of the new revision in isolation, and publishes it if no rule objects |
 | `confirm` | waits until the DAG processor shows the release |
 
-* **A red `sync`** is a rejected revision, or a repository that cannot be reached. What is live stays live. The log lists each finding
-  with its file, line, rule and a hint; so does `airlock show REVISION`.
-* **Sync now**: *Trigger*. The form takes another branch, tag or commit, a forced validation of a revision that was judged
-  before, or a dry run that publishes nothing. A ref that is not `{branch}` stays live until the next push to `{branch}`.
+* **A red `sync`** is a rejected revision, or a repository that cannot be reached. What is live stays live. The log
+lists each finding   with its file, line, rule and a hint; so does `airlock show REVISION`.
+* **Sync now**: *Trigger*. The form takes another branch, tag or commit, a forced validation of a revision that was
+judged   before, or a dry run that publishes nothing. A ref that is not `{branch}` stays live until the next push to
+  `{branch}`.
 * A release emits an asset event of `airlock_release_{name}`; schedule your own DAGs on it.
 """
 
@@ -50,15 +52,28 @@ def build(source: Source) -> DAG:
         default_args={"pool": POOL, "owner": "airlock"},
         params={
             "ref": Param(
-                "", type="string", pattern=_REF, title="Ref", description=f"Branch, tag or commit; empty means {source.branch}"
+                "",
+                type="string",
+                pattern=_REF,
+                title="Ref",
+                description=f"Branch, tag or commit; empty means {source.branch}",
             ),
-            "force": Param(False, type="boolean", title="Force", description="Validate again, also if this revision was judged before"),
-            "dry_run": Param(False, type="boolean", title="Dry run", description="Validate and publish nothing"),
-            "reason": Param("", type="string", maxLength=500, title="Reason", description="Kept in the release's record"),
+            "force": Param(
+                default=False,
+                type="boolean",
+                title="Force",
+                description="Validate again, also if this revision was judged before",
+            ),
+            "dry_run": Param(
+                default=False, type="boolean", title="Dry run", description="Validate and publish nothing"
+            ),
+            "reason": Param(
+                "", type="string", maxLength=500, title="Reason", description="Kept in the release's record"
+            ),
         },
     )
     def pipeline() -> None:
-        confirm(sync(source.name))
+        confirm(sync(source.name))  # type: ignore[arg-type] # an XComArg stands for its value
 
     return pipeline()
 
@@ -73,7 +88,7 @@ def sync(name: str) -> dict[str, Any]:
     context["ti"].xcom_push(key="outcome", value=asdict(outcome))
     if outcome.result == "published":
         release = Asset(name=f"airlock_release_{name}", uri=f"airlock://release/{name}", group="airlock")
-        extra = {"source": name, "revision": outcome.revision, "release": outcome.release}
+        extra: dict[str, Any] = {"source": name, "revision": outcome.revision, "release": outcome.release}
         context["outlet_events"][AssetAlias("airlock_release")].add(release, extra=extra)
     if outcome.result == "rejected":
         raise AirflowFailException(f"{outcome.reason}: {outcome.message}")

@@ -1,8 +1,8 @@
 """Immutable trees of releases on disk: made beside, renamed into place, and cheap where little changed.
 
-A tree is a checkout of one commit without ``.git``. Files that did not change since the previous release are hard links to
-it and so keep their modification time; changed files, and files named as affected, get a new one. The DAG processor
-parses files again by modification time.
+A tree is a checkout of one commit without ``.git``. Files that did not change since the previous release are hard
+links to it and so keep their modification time; changed files, and files named as affected, get a new one. The DAG
+processor parses files again by modification time.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pathlib import Path
 from airlock import git
 from airlock.errors import StateError
 
-# A parse that is under way when the release switches is stored under the new version (AIRFLOW issue: the version is read when
-# the result is collected). A time this far ahead makes the DAG processor parse a changed file again soon after.
+# A parse that is under way when the release switches is stored under the new version (AIRFLOW issue: the version is
+# read when the result is collected). A time this far ahead makes the DAG processor parse a changed file again soon
+# after.
 _LEAD_S = 3.0
 _SYMLINK, _SUBMODULE = "120000", "160000"
 
@@ -59,9 +60,9 @@ def materialise(
 ) -> Path:
     """Make sure that the tree of a commit stands complete at ``trees/<revision>`` and return that path.
 
-    ``previous`` is a revision whose tree may stand there too; ``affected`` are paths whose content is the same but that have
-    to be parsed again. Several processes may do this at once. A crash leaves a staging directory with a name of its own,
-    which the next call for the same revision removes.
+    ``previous`` is a revision whose tree may stand there too; ``affected`` are paths whose content is the same but
+    that have to be parsed again. Several processes may do this at once. A crash leaves a staging directory with a
+    name of its own, which the next call for the same revision removes.
     """
     final = trees / revision
     if final.is_dir():
@@ -96,7 +97,11 @@ def _unchanged(repository: Path, previous: str, revision: str, affected: set[str
     attributes = {path for path in before.keys() | after.keys() if path.rpartition("/")[2] == ".gitattributes"}
     if any(before.get(path) != after.get(path) for path in attributes):
         return set()  # they decide how content is written out
-    return {path for path, entry in after.items() if before.get(path) == entry and path not in affected and entry.mode != _SUBMODULE}
+    return {
+        path
+        for path, entry in after.items()
+        if before.get(path) == entry and path not in affected and entry.mode != _SUBMODULE
+    }
 
 
 def _link(base: Path, staging: Path, paths: list[str]) -> set[str]:
@@ -125,7 +130,16 @@ def _write(repository: Path, revision: str, target: Path, *, paths: list[str] | 
             which = ["--all"] if paths is None else ["-z", "--stdin"]
             names = b"" if paths is None else b"".join(os.fsencode(path) + b"\0" for path in paths)
             if paths is None or paths:
-                git.run(repository, "checkout-index", "--quiet", "--force", f"--prefix={target}/", *which, stdin=names, env=variables)
+                git.run(
+                    repository,
+                    "checkout-index",
+                    "--quiet",
+                    "--force",
+                    f"--prefix={target}/",
+                    *which,
+                    stdin=names,
+                    env=variables,
+                )
         finally:
             index.unlink(missing_ok=True)
     except OSError as error:
@@ -150,4 +164,6 @@ def _is_running(pid: int) -> bool:
 
 
 def _disk_error(path: Path, error: OSError) -> StateError:
-    return StateError(f"{error.filename or path} cannot be written: {error.strerror}", hint="free space, or check the permissions")
+    return StateError(
+        f"{error.filename or path} cannot be written: {error.strerror}", hint="free space, or check the permissions"
+    )

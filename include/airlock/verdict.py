@@ -38,8 +38,8 @@ class Finding:
 class Dag:
     """What a release would put live under one DAG id, as a person compares it.
 
-    ``tasks`` maps task ids to operator names, ``edges`` are pairs ``upstream -> downstream``, and ``digest`` is the sha256
-    of the serialised DAG without its place on disk.
+    ``tasks`` maps task ids to operator names, ``edges`` are pairs ``upstream -> downstream``, and ``digest`` is the
+    sha256 of the serialised DAG without its place on disk.
     """
 
     dag_id: str
@@ -54,7 +54,7 @@ class Dag:
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """DAG ids that a revision adds to, removes from and changes in what is live, and one line for a person about each."""
+    """DAG ids that a revision adds to, removes from and changes in what is live; ``lines`` has one line about each."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -130,7 +130,10 @@ def compare(live: Verdict | None, candidate: Verdict) -> Changes:
     removed = sorted(before.keys() - after.keys())
     changed = sorted(dag_id for dag_id in after.keys() & before.keys() if _differs(before[dag_id], after[dag_id]))
     lines = [
-        *(f"+ {dag_id}: {_count(len(after[dag_id].tasks), 'task')}, schedule {after[dag_id].schedule}" for dag_id in added),
+        *(
+            f"+ {dag_id}: {_count(len(after[dag_id].tasks), 'task')}, schedule {after[dag_id].schedule}"
+            for dag_id in added
+        ),
         *(f"- {dag_id}" for dag_id in removed),
         *(f"~ {dag_id}: {'; '.join(_differences(before[dag_id], after[dag_id]))}" for dag_id in changed),
     ]

@@ -25,12 +25,12 @@ _LONGEST_PAUSE_S = 120.0
 class SourceWatcher(BaseEventTrigger):
     """Fires with ``{"source", "revision"}`` when the followed branch has a revision that was not judged yet.
 
-    The same revision is asked for again after a minute at the earliest. An upstream that does not answer is asked less and
-    less often, at least every two minutes.
+    The same revision is asked for again after a minute at the earliest. An upstream that does not answer is asked
+    less and less often, at least every two minutes.
     """
 
     def __init__(self, name: str, kwargs: dict[str, Any]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.name = name
         self.kwargs = kwargs
         self.source = sources.parse(name, kwargs, path=f"source {name}")
@@ -54,7 +54,9 @@ class SourceWatcher(BaseEventTrigger):
             except AirlockError as error:
                 failures += 1
                 if failures == 1:
-                    self.log.warning("source %s: %s; live stays as it is, and upstream is asked again", self.name, error)
+                    self.log.warning(
+                        "source %s: %s; live stays as it is, and upstream is asked again", self.name, error
+                    )
                 revision = judged = None
             is_new = revision is not None and revision != judged
             if is_new and (revision != asked[0] or time.monotonic() - asked[1] > _ASK_AGAIN_S):

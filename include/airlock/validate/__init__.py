@@ -1,1 +1,1 @@
-"""The gate: import every DAG file of a revision in isolation, with the installed Airflow's own machinery, and judge it."""
+"""The gate: imports every DAG file of a revision in isolation, with Airflow's own machinery, and judges it."""

@@ -47,8 +47,7 @@ def run(request: Mapping[str, Any], descriptors: list[int]) -> NoReturn:
     """Do one request in this freshly forked child, write the result as one JSON document, and end."""
     try:
         _contain(request, output=descriptors[1])
-        job = discover if request["job"] == "discover" else import_file
-        document = job(request, descriptors)
+        document = discover(request) if request["job"] == "discover" else import_file(request, descriptors)
         _tell(descriptors[0], document)
     except BaseException as error:  # noqa: BLE001 - a child tells whatever happened, and never goes on as its parent
         with suppress(BaseException):
@@ -57,7 +56,7 @@ def run(request: Mapping[str, Any], descriptors: list[int]) -> NoReturn:
     _exit(0)
 
 
-def discover(request: Mapping[str, Any], descriptors: list[int]) -> dict[str, Any]:
+def discover(request: Mapping[str, Any]) -> dict[str, Any]:
     """List the DAG files of a folder as the DAG processor does."""
     from airflow.configuration import conf
     from airflow.utils.file import list_py_file_paths
@@ -68,7 +67,10 @@ def discover(request: Mapping[str, Any], descriptors: list[int]) -> dict[str, An
         found = list_py_file_paths(folder, safe_mode=safe_mode)
         return {"files": sorted(str(Path(path).relative_to(folder)) for path in found)}
     except Exception as error:  # noqa: BLE001 - whatever it is, it would end the DAG processor
-        return {"error": f"{type(error).__name__}: {error}", "ignore_files": _bad_ignore_files(Path(folder), safe_mode)}
+        return {
+            "error": f"{type(error).__name__}: {error}",
+            "ignore_files": _bad_ignore_files(Path(folder), safe_mode=safe_mode),
+        }
 
 
 def import_file(request: Mapping[str, Any], descriptors: list[int]) -> dict[str, Any]:
@@ -87,16 +89,23 @@ def import_file(request: Mapping[str, Any], descriptors: list[int]) -> dict[str,
     _tell_of_sudden_ends()
     started = _clock()
     message = processor.DagFileParseRequest(file=path, bundle_path=Path(folder), bundle_name=request["bundle"])
-    parsed = processor._parse_file(message, structlog.get_logger())
+    parsed = processor._parse_file(message, structlog.get_logger())  # noqa: SLF001 - what the DAG processor calls
     duration = _clock() - started
     if parsed is None:
         raise RuntimeError("Airflow returned no result")
     imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    inputs = {os.path.relpath(name, root) for name in imported | read if isinstance(name, str) and name.startswith(root + os.sep)}
+    inputs = {
+        os.path.relpath(name, root)
+        for name in imported | read
+        if isinstance(name, str) and name.startswith(root + os.sep)
+    }
     return {
         "dags": [_describe(serialised.data, root) for serialised in parsed.serialized_dags],
         "errors": {str(file): str(text) for file, text in (parsed.import_errors or {}).items()},
-        "warnings": [str(warning.get("message", warning) if isinstance(warning, dict) else warning) for warning in parsed.warnings or []],
+        "warnings": [
+            str(warning.get("message", warning) if isinstance(warning, dict) else warning)
+            for warning in parsed.warnings or []
+        ],
         "inputs": sorted(name for name in inputs if not name.endswith(".pyc")),
         "duration_s": duration,
     }
@@ -105,14 +114,18 @@ def import_file(request: Mapping[str, Any], descriptors: list[int]) -> dict[str,
 def _describe(data: Mapping[str, Any], root: str) -> dict[str, Any]:
     dag = data["dag"]
     tasks = [task.get("__var", task) for task in dag.get("tasks", [])]
-    place_free = _dumps({key: value for key, value in dag.items() if key not in _PLACE_KEYS}, sort_keys=True, default=str)
+    place_free = _dumps(
+        {key: value for key, value in dag.items() if key not in _PLACE_KEYS}, sort_keys=True, default=str
+    )
     return {
         "dag_id": dag["dag_id"],
         "schedule": _schedule(dag.get("timetable")),
         "owner": ", ".join(sorted({str(task.get("owner", "airflow")) for task in tasks})),
         "tags": sorted(dag.get("tags") or []),
         "tasks": {task["task_id"]: str(task.get("task_type") or task.get("_task_type") or "") for task in tasks},
-        "edges": sorted(f"{task['task_id']} -> {below}" for task in tasks for below in task.get("downstream_task_ids", [])),
+        "edges": sorted(
+            f"{task['task_id']} -> {below}" for task in tasks for below in task.get("downstream_task_ids", [])
+        ),
         "digest": _sha256(place_free.replace(root, "").encode()).hexdigest(),
     }
 
@@ -132,7 +145,7 @@ def _schedule(timetable: Any) -> str:
     return name.removesuffix("Timetable") or "None"
 
 
-def _bad_ignore_files(folder: Path, safe_mode: bool) -> dict[str, str]:
+def _bad_ignore_files(folder: Path, *, safe_mode: bool) -> dict[str, str]:
     """Return the ignore files that Airflow cannot use, each tried alone in an empty folder."""
     from airflow.utils.file import list_py_file_paths
 

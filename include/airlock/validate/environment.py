@@ -20,7 +20,9 @@ _SECRET_OPTIONS = {
 }
 _SECRET_VARIABLES = re.compile(
     "|".join(
-        f"AIRFLOW__{section}__{option}(_CMD|_SECRET)?".upper() for section, options in _SECRET_OPTIONS.items() for option in options
+        f"AIRFLOW__{section}__{option}(_CMD|_SECRET)?".upper()
+        for section, options in _SECRET_OPTIONS.items()
+        for option in options
     )
     + "|AIRLOCK_(TOKEN|PASSWORD)|_AIRFLOW_PROCESS_CONTEXT|AIRFLOW_GIT_(USER|TOKEN)"
 )
@@ -32,7 +34,10 @@ def for_children(environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
     kept = {name: value for name, value in environ.items() if not _SECRET_VARIABLES.fullmatch(name)}
     home = environ.get("AIRFLOW_HOME")
     config = scratch / "airflow.cfg"
-    config.write_text(_without_secrets(_config_file(environ)), encoding="utf-8")
+    config_file = _config_file(environ)
+    config.write_text(_without_secrets(config_file), encoding="utf-8")
+    if config_file is None:  # a laptop: as in a deployment, plugins of Airflow's own examples do not count
+        kept.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
     return kept | {
         "AIRFLOW_HOME": home or str(scratch),
         "AIRFLOW_CONFIG": str(config),

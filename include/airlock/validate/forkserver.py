@@ -1,7 +1,7 @@
 """The parent's side of the warm process: starts it in a scrubbed environment and runs children, several at once.
 
-For each child the parent holds three ends: a pipe with the result, a pipe with what the file printed (its end is kept, the
-rest thrown away), and a socket on which the file asks Airflow for variables and connections.
+For each child the parent holds three ends: a pipe with the result, a pipe with what the file printed (its end is
+kept, the rest thrown away), and a socket on which the file asks Airflow for variables and connections.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _OUTPUT_BYTES = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a child ended. ``document`` is its result, ``None`` if it told none; ``code`` its exit status, negative a signal.
+    """How a child ended. ``document`` is its result, ``None`` if it told none; ``code`` its exit status, negative a
+    signal.
 
     ``output`` is the end of what it printed; ``asked`` names the variables and connections that it asked for.
     """
@@ -73,7 +74,7 @@ class _Child:
 
 
 class ForkServer:
-    """A warm process with Airflow imported, as a context manager. Whatever happens, leaving it leaves no process behind."""
+    """A warm process with Airflow imported, as a context manager; leaving it leaves no process behind."""
 
     def __init__(self, answers: Answers, *, memory_mb: int = 2048) -> None:
         self.answers = answers
@@ -101,7 +102,9 @@ class ForkServer:
             )
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Kill the warm process and everything that descends from it."""
         descendants: list[psutil.Process] = []
         with suppress(psutil.Error):
@@ -156,7 +159,12 @@ class ForkServer:
                     yield self._finish(children.pop(number))
 
     def _start(
-        self, number: int, job: Mapping[str, Any], selector: selectors.BaseSelector, timeout_s: float, children: dict[int, _Child]
+        self,
+        number: int,
+        job: Mapping[str, Any],
+        selector: selectors.BaseSelector,
+        timeout_s: float,
+        children: dict[int, _Child],
     ) -> _Child:
         result, result_theirs = os.pipe()
         output, output_theirs = os.pipe()
@@ -180,7 +188,9 @@ class ForkServer:
         os.close(output_theirs)
         asks_theirs.close()
         now = time.monotonic()
-        child = _Child(job=job, result=result, output=output, asks=asks, pid=answer["pid"], started=now, deadline=now + timeout_s)
+        child = _Child(
+            job=job, result=result, output=output, asks=asks, pid=answer["pid"], started=now, deadline=now + timeout_s
+        )
         for end in (result, output, asks):
             selector.register(end, selectors.EVENT_READ, child)
             child.open.add(end)
@@ -223,7 +233,9 @@ class ForkServer:
             self._close(child, child.asks, selector)
             return
         child.request += data
-        while len(child.request) >= 4 and len(child.request) - 4 >= (length := int.from_bytes(child.request[:4], "big")):
+        while len(child.request) >= 4 and len(child.request) - 4 >= (
+            length := int.from_bytes(child.request[:4], "big")
+        ):
             frame = bytes(child.request[4 : 4 + length])
             del child.request[: 4 + length]
             answer, asked = self.answers.to_frame(frame)
@@ -285,7 +297,9 @@ class ForkServer:
             try:
                 data = self._control.recv(1 << 16)
             except TimeoutError:
-                raise CommandTimeout("the validation process did not answer in time", hint="look at the load of the machine") from None
+                raise CommandTimeout(
+                    "the validation process did not answer in time", hint="look at the load of the machine"
+                ) from None
             if not data:
                 self._process.wait()
                 self._log.seek(0)

@@ -24,8 +24,8 @@ _FATAL_SIGNALS = {signal.SIGKILL: "; it may have used too much memory", signal.S
 class Subject:
     """What is judged: the tree of a revision at ``root``, its DAG folder, and what surrounds it.
 
-    ``environment`` is the digest of what is installed, ``owners`` maps DAG ids of other bundles to their owner, and ``live`` is the
-    verdict of what is live now.
+    ``environment`` is the digest of what is installed, ``owners`` maps DAG ids of other bundles to their owner, and
+    ``live`` is the verdict of what is live now.
     """
 
     revision: str
@@ -63,7 +63,11 @@ def judge(subject: Subject, server: ForkServer, *, progress: Callable[[int, int]
         duration_s=round(time.monotonic() - started, 3),
         total=len(discovery.files),
         imported=len(observed.outcomes),
-        dags=tuple(sorted((dag for outcome in observed.outcomes for dag in outcome.dags), key=lambda dag: (dag.dag_id, dag.file))),
+        dags=tuple(
+            sorted(
+                (dag for outcome in observed.outcomes for dag in outcome.dags), key=lambda dag: (dag.dag_id, dag.file)
+            )
+        ),
         findings=tuple(_redacted(finding, server) for finding in findings),
         inputs={outcome.file: outcome.inputs for outcome in observed.outcomes},
     )
@@ -87,11 +91,19 @@ def _import_all(
     paths = [observed.folder / name for name in observed.discovery.files]
     server.preimport(_installed_imports(paths, observed.folder))
     jobs = [
-        {"job": "import", "root": str(observed.root), "folder": str(observed.folder), "path": str(path), "bundle": bundle}
+        {
+            "job": "import",
+            "root": str(observed.root),
+            "folder": str(observed.folder),
+            "path": str(path),
+            "bundle": bundle,
+        }
         for path in paths
     ]
     outcomes = []
-    for ended in server.run(jobs, parallel=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1):
+    for ended in server.run(
+        jobs, parallel=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    ):
         outcomes.append(_outcome(ended, observed))
         if progress:
             progress(len(outcomes), len(jobs))
@@ -106,12 +118,15 @@ def _outcome(ended: Ended, observed: Observed) -> FileOutcome:
         return FileOutcome(file=file, how="timed-out", detail=detail, output=ended.output, duration_s=ended.duration_s)
     if ended.code != 0 or "dags" not in document:
         detail = document.get("failed") or _why(ended)
-        return FileOutcome(file=file, how="crashed", detail=detail, output=ended.output, duration_s=ended.duration_s, inputs=(file,))
+        return FileOutcome(
+            file=file, how="crashed", detail=detail, output=ended.output, duration_s=ended.duration_s, inputs=(file,)
+        )
     return FileOutcome(
         file=file,
         how="parsed",
         dags=tuple(
-            Dag(**{**dag, "file": file, "tags": tuple(dag["tags"]), "edges": tuple(dag["edges"])}) for dag in document["dags"]
+            Dag(**{**dag, "file": file, "tags": tuple(dag["tags"]), "edges": tuple(dag["edges"])})
+            for dag in document["dags"]
         ),
         errors=document["errors"],
         warnings=tuple(document["warnings"]),
@@ -129,7 +144,7 @@ def _why(ended: Ended) -> str:
 
 
 def _installed_imports(paths: Iterable[Path], folder: Path) -> set[str]:
-    """Return the modules of Airflow and its providers that DAG files import at their top: worth importing once for all."""
+    """Return the modules of Airflow and its providers that DAG files import at their top: import them once for all."""
     wanted: set[str] = set()
     for path in paths:
         try:

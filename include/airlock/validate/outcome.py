@@ -14,9 +14,9 @@ from airlock.verdict import Dag
 class FileOutcome:
     """How the import of one DAG file went. Paths are relative to the root of the repository.
 
-    ``how`` says how the child ended: ``parsed`` (it told its result), ``timed-out`` (it was killed), ``crashed`` (it ended
-    without a result; ``detail`` says with which signal or status). ``errors`` are Airflow's import errors, by file.
-    ``inputs`` are the files of the revision that the import read. ``output`` is the end of what the file printed.
+    ``how`` says how the child ended: ``parsed`` (it told its result), ``timed-out`` (it was killed), ``crashed`` (it
+    ended without a result; ``detail`` says with which signal or status). ``errors`` are Airflow's import errors, by
+    file. ``inputs`` are the files of the revision that the import read. ``output`` is the end of what the file printed.
     """
 
     file: str
@@ -32,7 +32,10 @@ class FileOutcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Discovery:
-    """Which files Airflow would parse, or why it cannot tell. ``ignore_files`` maps unusable ignore files to the error."""
+    """Which files Airflow would parse, or why it cannot tell.
+
+    ``ignore_files`` maps unusable ignore files to the error.
+    """
 
     files: tuple[str, ...] = ()
     error: str = ""
@@ -41,7 +44,8 @@ class Discovery:
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """All that rules may look at. ``folder`` is the DAG folder below ``root``; ``owners`` tells who has a DAG id elsewhere.
+    """All that rules may look at. ``folder`` is the DAG folder below ``root``; ``owners`` tells who has a DAG id
+    elsewhere.
 
     ``live_files`` maps the DAG ids that are live now to their files, so that the newcomer of two is the one to blame.
     """

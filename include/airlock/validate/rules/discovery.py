@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from airlock.validate.outcome import Observed
 from airlock.validate.rules import link
-from airlock.verdict import Finding
+from airlock.verdict import Finding, Severity
 
 ID = "discovery"
-SEVERITY = "error"
+SEVERITY: Severity = "error"
 HINT = "Airflow has to be able to walk the DAG folder; remove what it cannot read"
 
 

@@ -1,4 +1,4 @@
-"""``duplicate-dag-id``: two files define the same DAG. Airflow gives no error: the DAG flips between them at every parse."""
+"""``duplicate-dag-id``: two files define one DAG. Airflow gives no error: the DAG flips between them at every parse."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from airlock.validate.outcome import Observed
-from airlock.verdict import Finding
+from airlock.verdict import Finding, Severity
 
 ID = "duplicate-dag-id"
-SEVERITY = "error"
+SEVERITY: Severity = "error"
 HINT = "give one of them another dag_id"
 
 
@@ -33,7 +33,13 @@ def find(observed: Observed) -> Iterator[Finding]:
 
 def _finding(observed: Observed, dag_id: str, file: str, message: str) -> Finding:
     return Finding(
-        rule=ID, severity=SEVERITY, file=file, line=_line(observed, file, dag_id), dag_id=dag_id, message=message, hint=HINT
+        rule=ID,
+        severity=SEVERITY,
+        file=file,
+        line=_line(observed, file, dag_id),
+        dag_id=dag_id,
+        message=message,
+        hint=HINT,
     )
 
 

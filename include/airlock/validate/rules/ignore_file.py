@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from airlock.validate.outcome import Observed
-from airlock.verdict import Finding
+from airlock.verdict import Finding, Severity
 
 ID = "ignore-file"
-SEVERITY = "error"
+SEVERITY: Severity = "error"
 HINT = "save the file as UTF-8, with one valid pattern a line"
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from airlock.validate.outcome import Observed
 from airlock.validate.rules import not_serialisable, time_out, traceback_text
-from airlock.verdict import Finding
+from airlock.verdict import Finding, Severity
 
 ID = "import-error"
-SEVERITY = "error"
+SEVERITY: Severity = "error"
 HINT = "import the file in a venv that `airlock venv` made: the same error shows there"
 _HINTS = {
-    "ModuleNotFoundError": "the package is not in this environment (see the lockfile), or the module is not below the DAG folder",
+    "ModuleNotFoundError": "the package is not in the lockfile, or the module is not below the DAG folder",
     "SyntaxError": "python -m py_compile shows it",
 }
 

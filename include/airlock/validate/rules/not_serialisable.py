@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from airlock.validate.outcome import Observed
 from airlock.validate.rules import traceback_text
-from airlock.verdict import Finding
+from airlock.verdict import Finding, Severity
 
 ID = "not-serialisable"
-SEVERITY = "error"
+SEVERITY: Severity = "error"
 HINT = "use only what Airflow can serialise: timetables registered by a plugin, JSON parameters, no open connections"
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from airlock.validate.outcome import Observed
 from airlock.validate.rules import traceback_text
-from airlock.verdict import Finding
+from airlock.verdict import Finding, Severity
 
 ID = "time-out"
-SEVERITY = "error"
+SEVERITY: Severity = "error"
 HINT = "move slow work from the top of the file into tasks"
 
 
@@ -28,4 +28,6 @@ def find(observed: Observed) -> Iterator[Finding]:
                 fault = traceback_text.read(text, root=observed.root, file=outcome.file)
                 place = f", in {fault.elsewhere}" if fault.elsewhere else ""
                 message = f"the import did not end within Airflow's limit ({outcome.duration_s:.0f} s{place})"
-                yield Finding(rule=ID, severity=SEVERITY, file=outcome.file, line=fault.line, message=message, hint=HINT)
+                yield Finding(
+                    rule=ID, severity=SEVERITY, file=outcome.file, line=fault.line, message=message, hint=HINT
+                )

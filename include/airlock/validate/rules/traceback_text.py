@@ -12,7 +12,7 @@ _FRAME_LINE = re.compile(r"\s|Traceback |During handling|The above exception|\+-
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What went wrong, the innermost line in the DAG file, and the innermost place in another file of the repository."""
+    """What went wrong, the innermost line in the DAG file, and the innermost place in another file."""
 
     message: str
     line: int | None
