@@ -76,19 +76,20 @@ def materialise(
     base = trees / previous if previous else None
     kept = _unchanged(repository, previous, revision, set(affected)) if base and base.is_dir() and previous else set()
     wanted = entries(repository, revision)
-    linked = _link(base, staging, sorted(kept)) if base else set()
-    fresh = [path for path in wanted if path not in linked]
-    _write(repository, revision, staging, paths=fresh)
-    soon = time.time() + _LEAD_S
-    for path in fresh:
-        if wanted[path].mode not in (_SYMLINK, _SUBMODULE):
-            os.utime(staging / path, (soon, soon))
     try:
+        linked = _link(base, staging, sorted(kept)) if base else set()
+        fresh = [path for path in wanted if path not in linked]
+        _write(repository, revision, staging, paths=fresh)
+        soon = time.time() + _LEAD_S
+        for path in fresh:
+            if wanted[path].mode not in (_SYMLINK, _SUBMODULE):
+                os.utime(staging / path, (soon, soon))
         staging.rename(final)
     except OSError as error:
-        shutil.rmtree(staging, ignore_errors=True)
-        if not final.is_dir():
+        if not final.is_dir():  # otherwise another process was faster, and its tree is as good
             raise _disk_error(final, error) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
     return final
 
 

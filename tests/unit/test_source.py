@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airlock import source
+from airlock.errors import ConfigError
+
+_VARIABLE = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
+
+
+def entry(name: str = "dags", **kwargs: Any) -> dict[str, Any]:
+    return {"name": name, "classpath": source.BUNDLE_CLASS, "kwargs": {"repo_url": "https://host/x.git", **kwargs}}
+
+
+def test_only_airlocks_bundles_are_sources() -> None:
+    other = {
+        "name": "system",
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": "/x"},
+    }
+    found = source.load({_VARIABLE: json.dumps([other, entry(branch="prod", subdir="dags", refresh_interval=1)])})
+    assert found == [source.Source(name="dags", repo_url="https://host/x.git", branch="prod", subdir="dags")]
+
+
+def test_the_list_is_read_from_the_configuration_file_of_airflow(tmp_path: Path) -> None:
+    value = json.dumps([entry("team-a")])
+    (tmp_path / "airflow.cfg").write_text(f"[dag_processor]\ndag_bundle_config_list = {value}\n")
+    assert [found.name for found in source.load({"AIRFLOW_HOME": str(tmp_path)})] == ["team-a"]
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        (
+            {"branche": "x"},
+            "[dag_processor] dag_bundle_config_list[0].kwargs.branche: unknown setting\nhint: did you mean branch?",
+        ),
+        (
+            {"branch": 3},
+            "[dag_processor] dag_bundle_config_list[0].kwargs.branch: 3 has the wrong type\nhint: give a string",
+        ),
+        ({"subdir": "../x"}, "[dag_processor] dag_bundle_config_list[0].kwargs.subdir: '../x' leaves the repository"),
+        (
+            {"branch": "--upload-pack=x"},
+            "[dag_processor] dag_bundle_config_list[0].kwargs.branch: '--upload-pack=x' cannot be",
+        ),
+        ({"repo_url": "https://dora:s3cret@host/x"}, "kwargs.repo_url: https://***@host/x holds a password"),
+        ({"poll_interval_s": 0.1}, "kwargs.poll_interval_s: 0.1 is too short"),
+        ({"repo_url": None}, "kwargs.repo_url: missing"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_path(kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        source.load({_VARIABLE: json.dumps([entry(**kwargs)])})
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{", '{"name": "dags"}'])
+def test_a_list_that_is_none_is_an_error(text: str) -> None:
+    with pytest.raises(ConfigError, match="dag_bundle_config_list: not"):
+        source.load({_VARIABLE: text})
+
+
+def test_the_only_source_needs_no_name_and_a_wrong_name_gets_the_nearest() -> None:
+    one, two = source.Source(name="sales"), source.Source(name="ops")
+    assert source.named([one], None) == one
+    with pytest.raises(ConfigError, match="which source"):
+        source.named([one, two], None)
+    with pytest.raises(ConfigError, match="did you mean sales"):
+        source.named([one, two], "sale")
