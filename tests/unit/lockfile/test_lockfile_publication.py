@@ -17,7 +17,7 @@ def state(tmp_path):
 
 
 def publish(state, artifact):
-    return publication.publish(state, make=lambda previous: artifact)
+    return publication.publish(state, make=lambda _: artifact)
 
 
 def test_the_first_run_publishes_and_the_second_does_not(state, wheelhouse, make_lockfile):
