@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import InvalidVersion, Version
+
 _SEPARATORS = re.compile(r"[-_.]+")
 _RECORDS = {".dist-info": "METADATA", ".egg-info": "PKG-INFO"}
 
@@ -59,6 +61,14 @@ def site_folders() -> tuple[Path, ...]:
 def normalise(name: str) -> str:
     """Return the one spelling of a distribution's name that comparisons use."""
     return _SEPARATORS.sub("-", name).lower()
+
+
+def canonical(version: str) -> str:
+    """Return the one spelling of a version that comparisons use: an old wheel's own may have leading zeros."""
+    try:
+        return str(Version(version))
+    except InvalidVersion:
+        return version
 
 
 def _in_folder(folder: Path) -> Iterator[Distribution]:

@@ -71,6 +71,8 @@ def render(entries: Sequence[Package], *, python: str, airflow: str) -> bytes:
         f"requires-python = {_text(f'=={python}')}",
         'created-by = "airlock"',
     ]
+    if not entries:
+        lines.append("packages = []")
     for entry in sorted(entries, key=lambda package: (package.name, package.version, package.marker)):
         lines += ["", "[[packages]]", *_entry(entry)]
     lines += ["", "[tool.airlock]", f"airflow = {_text(airflow)}"]

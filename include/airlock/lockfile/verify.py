@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 
 from packaging.pylock import Package, PackageWheel, Pylock, PylockSelectError, PylockValidationError
 from packaging.utils import parse_wheel_filename
-from packaging.version import InvalidVersion, Version
 
 from airlock.errors import OperatorError
 from airlock.lockfile import contents, origins
-from airlock.lockfile.distributions import Distribution
+from airlock.lockfile.distributions import Distribution, canonical
 
 _SHOWN = 12
 
@@ -52,7 +51,7 @@ def differences(pylock: bytes, installed: Mapping[str, Distribution]) -> tuple[s
 
 
 def _package_differences(package: Package, here: Distribution) -> Iterator[str]:
-    if str(package.version) != _canonical(here.version):
+    if str(package.version) != canonical(here.version):
         yield f"installed is {here.version}, the lock has {package.version}"
         return
     wheels = package.wheels or []
@@ -66,10 +65,3 @@ def _package_differences(package: Package, here: Distribution) -> Iterator[str]:
 
 def _tags(wheel: PackageWheel) -> frozenset[str]:
     return frozenset(str(tag) for tag in parse_wheel_filename(wheel.filename)[3])
-
-
-def _canonical(version: str) -> str:
-    try:
-        return str(Version(version))
-    except InvalidVersion:
-        return version

@@ -18,6 +18,7 @@ from airlock import process, uv
 from airlock.errors import OperatorError, StateError
 from airlock.lockfile import artifact, contents, distributions, drift
 from airlock.lockfile.artifact import Artifact
+from airlock.lockfile.distributions import canonical
 from airlock.venv import interpreter, place as places
 from airlock.venv.place import Place
 
@@ -108,7 +109,7 @@ def prove(lockfile: Artifact, place: Place, expected: Mapping[str, str]) -> tupl
     wrong_python = [] if python == manifest.python else [f"Python {manifest.python} is expected, {python} is there"]
     installed = distributions.installed([place.packages(manifest.python)])
     found = {name: contents.of(distribution) for name, distribution in installed.items()}
-    versions = drift.versions(expected, {name: it.version for name, it in found.items()})
+    versions = drift.versions(expected, {name: canonical(it.version) for name, it in found.items()})
     files = drift.bytes_of(manifest.distributions, found, is_same_platform=False)
     return (*wrong_python, *versions, *files)
 
