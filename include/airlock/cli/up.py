@@ -6,6 +6,7 @@ import argparse
 import errno
 import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from airlock import project
 from airlock.cli import options, report
 from airlock.embedded import launch, layout as layouts, logs, readiness, stop, supervision
 from airlock.embedded.launch import Launched
@@ -26,7 +28,6 @@ from airlock.state import State
 HELP = "start Airflow on this machine and follow a DAG repository; ready when its first release is live"
 EXAMPLE = "airlock up --detach --repo https://git.example.com/team/dags.git --branch main"
 
-_STEPS = 4
 _PAUSE_S = 0.5
 
 _Say = Callable[[str], None]
@@ -78,19 +79,20 @@ def _await_ready(state: State, launched: Launched, say: _Say) -> Outcome:
     layout, deployment = launched.layout, launched.deployment
     if not launched.is_new:
         say(f"the deployment in {layout.root} runs already")
+    step = say if launched.is_new else _unsaid
     started = time.monotonic()
-    where = f"branch {deployment.branch} of {redact(deployment.repo_url(layout)) or deployment.conn_id}"
-    say(f"1/{_STEPS} follows {where}{f', folder {deployment.subdir}' if deployment.subdir else ''}")
-    say(f"2/{_STEPS} prepares Airflow's database")
+    folder = f", folder {deployment.subdir}" if deployment.subdir else ""
+    step(f"1/5 follows branch {deployment.branch} of {_followed(launched)}{folder}")
+    step("2/5 prepares Airflow's database")
     readiness.await_healthy(
         layout,
         deployment,
-        on_running=lambda: say(f"3/{_STEPS} starts api-server, dag-processor, scheduler and triggerer"),
+        on_running=lambda: step("3/5 starts api-server, dag-processor, scheduler and triggerer"),
     )
-    say(f"4/{_STEPS} Airflow is healthy after {time.monotonic() - started:.0f} s; waits for the first release")
+    step(f"4/5 Airflow is healthy after {time.monotonic() - started:.0f} s; waits for the first release")
     password = layout.password.read_text("utf-8").strip()
     outcome = readiness.await_release(state, layout, deployment, password=password)
-    say(f"ready after {time.monotonic() - started:.0f} s")
+    step(f"5/5 ready after {time.monotonic() - started:.0f} s")
     return outcome
 
 
@@ -139,19 +141,22 @@ def _text(launched: Launched, outcome: Outcome) -> str:
         "",
         f"  Airflow    {deployment.url}",
         f"  login      {ADMIN} / {password}   (kept in {layout.password})",
-        f"  follows    {redact(deployment.repo_url(layout)) or deployment.conn_id}, branch {deployment.branch}",
+        f"  follows    {_followed(launched)}, branch {deployment.branch}",
     ]
     if deployment.is_sample:
-        lines += [
-            f"  your DAGs  {layout.sample_clone}",
-            "",
-            "push a change, and it is live a few seconds later:",
-            f"  cd {_quoted(str(layout.sample_clone))}",
-            '  git commit --allow-empty -m "try" && git push',
-        ]
+        lines.append(f"  your DAGs  {layout.sample_clone}")
+    where = shlex.quote(str(layout.sample_clone)) if deployment.is_sample else "(your clone)"
+    program = shlex.quote(os.path.relpath(project.ROOT / "airlock"))
+    at = "" if layout.root == project.ROOT / ".airlock" else f" --state {shlex.quote(str(layout.root))}"
     lines += [
         "",
-        "then: airlock status (what is live), airlock sync --wait (sync now), airlock down (stop)",
+        "change a DAG and push it; it is live a few seconds later, if it passes:",
+        f"  cd {where} && git commit -am 'try it' && git push",
+        "",
+        "what to try next:",
+        f"  {program} status{at}        what is live, and what is wrong with the last push",
+        f"  {program} sync --wait{at}   sync now",
+        f"  {program} down{at}          stop; the state stays",
     ]
     return "\n".join(lines)
 
@@ -173,8 +178,12 @@ def _document(launched: Launched, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _quoted(path: str) -> str:
-    return f"'{path}'" if " " in path else path
+def _followed(launched: Launched) -> str:
+    return redact(launched.deployment.repo_url(launched.layout)) or f"connection {launched.deployment.conn_id}"
+
+
+def _unsaid(_: str) -> None:
+    return
 
 
 def _speaker(stream: Any) -> _Say:

@@ -36,7 +36,7 @@ def token(deployment: Deployment, password: str) -> str | None:
 
 def has_parsed(deployment: Deployment, access_token: str, *, bundle: str, version: str, since: float) -> bool:
     """Tell whether the DAG processor has parsed a DAG of this bundle version since ``since`` (epoch seconds)."""
-    path = f"/api/v2/dags?bundle_name={bundle}&bundle_version={version}&order_by=-last_parsed_time&limit=1"
+    path = f"/api/v2/dags?bundle_name={bundle}&bundle_version={version}&limit=100"
     answer = _call(deployment, "GET", path, access_token=access_token)
     return any(_epoch(dag.get("last_parsed_time")) >= since for dag in (answer or {}).get("dags", []))
 
