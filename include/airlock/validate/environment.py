@@ -26,6 +26,7 @@ _SECRET_VARIABLES = re.compile(
     )
     + "|AIRLOCK_(TOKEN|PASSWORD)|_AIRFLOW_PROCESS_CONTEXT|AIRFLOW_GIT_(USER|TOKEN)"
 )
+_PACKAGE = Path(__file__).parents[2]
 _DEPTH = "40"  # frames of a traceback that Airflow keeps; its default of 2 often hides the line in the DAG file
 
 
@@ -46,7 +47,13 @@ def for_children(environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
         "AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH": _DEPTH,
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "PYTHONDONTWRITEBYTECODE": "1",
+        # The children start in another directory: what is relative here would mean nothing there.
+        "PYTHONPATH": os.pathsep.join(map(os.path.abspath, [str(_PACKAGE), *_search_path(environ)])),
     }
+
+
+def _search_path(environ: Mapping[str, str]) -> list[str]:
+    return [entry for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
 
 
 def _config_file(environ: Mapping[str, str]) -> Path | None:
