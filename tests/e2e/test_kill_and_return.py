@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.e2e.conftest import dag_file
+from tests.e2e.deployment import Deployment, wait_until
+
+pytestmark = pytest.mark.timeout(900)
+
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+
+
+@pytest.fixture(scope="module")
+def killed(new_deployment: Callable[[str], Deployment]) -> Deployment:
+    """A running deployment that gets hurt."""
+    deployment = new_deployment("killed")
+    deployment.upstream.push({"first.py": dag_file("first")})
+    done = deployment.up()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return deployment
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_killed_component_comes_back_and_the_next_push_goes_live(killed: Deployment, component: str) -> None:
+    live = killed.source()["live"]["revision"]
+    pid = killed.status()["components"][component]
+    revision = killed.upstream.push(
+        {f"{component}.py".replace("-", "_"): dag_file(f"after_{component}".replace("-", "_"))}
+    )
+    os.kill(pid, signal.SIGKILL)
+    assert killed.source()["live"]["revision"] in (live, revision)
+    wait_until(lambda: killed.status()["components"][component] not in (None, pid), f"a new {component}", timeout_s=60)
+    killed.wait_for_live(revision, timeout_s=240)
+
+
+def test_all_killed_at_once_in_the_middle_of_a_push_then_up_again(killed: Deployment) -> None:
+    live = killed.source()["live"]["revision"]
+    revision = killed.upstream.push({"storm.py": dag_file("storm")})
+    time.sleep(7)
+    for process in of_state(killed.state):
+        process.kill()
+    assert killed.source()["live"]["revision"] in (live, revision)
+    done = killed.up()
+    assert done.returncode == 0, done.stdout + done.stderr
+    killed.wait_for_live(revision, timeout_s=240)
+    assert killed.dag("first")
+    following = killed.upstream.push({"calm.py": dag_file("calm")})
+    killed.wait_for_live(following, timeout_s=120)
+
+
+def test_nothing_survives_down(killed: Deployment) -> None:
+    assert of_state(killed.state)
+    done = killed.airlock("down")
+    assert done.returncode == 0, done.stderr
+    assert of_state(killed.state) == []
+    assert killed.airlock("down").returncode == 0
+    assert killed.source()["live"] is not None
+
+
+def of_state(state: Path) -> list[psutil.Process]:
+    """Return every process of a deployment, by the state directory in its environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("AIRLOCK_STATE") == str(state) and process.pid != os.getpid():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
