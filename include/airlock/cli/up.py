@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -146,7 +147,7 @@ def _text(launched: Launched, outcome: Outcome) -> str:
     if deployment.is_sample:
         lines.append(f"  your DAGs  {layout.sample_clone}")
     where = shlex.quote(str(layout.sample_clone)) if deployment.is_sample else "(your clone)"
-    program = shlex.quote(os.path.relpath(project.ROOT / "airlock"))
+    program = "./airlock" if Path.cwd() == project.ROOT else shlex.quote(str(project.ROOT / "airlock"))
     at = "" if layout.root == project.ROOT / ".airlock" else f" --state {shlex.quote(str(layout.root))}"
     lines += [
         "",

@@ -24,10 +24,13 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Child:
-    """The process of one component, as long as the supervisor keeps it."""
+    """The process of one component. After an end it is due again in ``first_delay_s`` seconds, then in twice that."""
 
-    def __init__(self, component: Component, *, environ: Mapping[str, str], cwd: Path, log: Path) -> None:
+    def __init__(
+        self, component: Component, *, environ: Mapping[str, str], cwd: Path, log: Path, first_delay_s: float
+    ) -> None:
         self.component = component
+        self._first_delay_s = first_delay_s
         self._environ = {**environ, COMPONENT: component.name}
         self._cwd = cwd
         self._log = log
@@ -72,7 +75,7 @@ class Child:
         self._process = None
         stable = time.monotonic() - self._started_s >= STABLE_S
         self._failures = 1 if stable else self._failures + 1
-        self._due_s = time.monotonic() + min(2.0 ** (self._failures - 1), _LONGEST_DELAY_S)
+        self._due_s = time.monotonic() + min(self._first_delay_s * 2.0 ** (self._failures - 1), _LONGEST_DELAY_S)
         return self._last_exit
 
     def wait(self, timeout_s: float) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable
 
 import psutil
@@ -14,6 +15,7 @@ from airlock.errors import StateError
 
 _CLOCK_TOLERANCE_S = 2.0  # the boot time, from which creation times are computed, moves with the clock
 _SWEEPS = 20
+_KILL_S = 10.0
 
 
 def find(layout: Layout, *, component: str | None = None) -> list[psutil.Process]:
@@ -36,19 +38,15 @@ def tree(root: psutil.Process) -> list[psutil.Process]:
     return list(found.values())
 
 
-def kill(processes: Iterable[psutil.Process], *, grace_s: float = 0) -> int:
-    """End processes: SIGTERM, and SIGKILL after ``grace_s`` seconds (0: at once). Return how many there were.
-
-    Returns when they are gone.
-    """
-    living = [process for process in processes if process.is_running()]
-    if grace_s:
-        _signal(living, "terminate")
-        _, remaining = psutil.wait_procs(living, timeout=grace_s)
-    else:
-        remaining = living
-    _signal(remaining, "kill")
-    psutil.wait_procs(remaining, timeout=10)
+def kill(processes: Iterable[psutil.Process]) -> int:
+    """Kill processes, and return how many there were when they are gone."""
+    living = [process for process in processes if _is_living(process)]
+    for process in living:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    deadline = time.monotonic() + _KILL_S
+    while any(_is_living(process) for process in living) and time.monotonic() < deadline:
+        time.sleep(0.02)
     return len(living)
 
 
@@ -76,23 +74,22 @@ def is_same(pid: int, create_time: float) -> bool:
     """Tell whether ``pid`` is still the process that was created at ``create_time``, and not a zombie."""
     try:
         process = psutil.Process(pid)
-        is_zombie = process.status() == psutil.STATUS_ZOMBIE
-        return not is_zombie and abs(process.create_time() - create_time) < _CLOCK_TOLERANCE_S
+        return _is_living(process) and abs(process.create_time() - create_time) < _CLOCK_TOLERANCE_S
     except psutil.Error:
         return False
 
 
 def _belongs(process: psutil.Process, layout: Layout, component: str | None) -> bool:
     try:
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        environ = process.environ()
+        environ = process.environ() if _is_living(process) else {}
     except (psutil.Error, OSError):  # another user's, or gone
         return False
     return environ.get(MARKER) == str(layout.root) and component in (None, environ.get(COMPONENT))
 
 
-def _signal(processes: Iterable[psutil.Process], how: str) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            getattr(process, how)()
+def _is_living(process: psutil.Process) -> bool:
+    """Tell whether a process still does something; a zombie waits for its parent, which may take its time."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -24,22 +24,32 @@ from airlock.embedded.components import Component
 from airlock.embedded.layout import Layout
 from airlock.embedded.supervision import Supervision
 
-GRACE_S = 10.0
-_TICK_S = 0.5
 _LOGS_EVERY_S = 30.0
 _PREPARE_S = 600.0
 
 log = logging.getLogger("airlock.supervisor")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Times in seconds; tests use shorter ones."""
+
+    tick_s: float = 0.5
+    first_delay_s: float = 1.0
+    grace_s: float = 10.0
+
+
 class Supervisor:
-    """Keeps the components of one deployment running until it is asked to stop."""
+    """Keeps the components of one deployment running until it is asked to stop.
+
+    ``pace`` are the times between its looks, before a restart, and until what does not stop is killed.
+    """
 
     def __init__(
-        self, layout: Layout, watched: Sequence[Component], *, environ: Mapping[str, str], grace_s: float = GRACE_S
+        self, layout: Layout, watched: Sequence[Component], *, environ: Mapping[str, str], pace: Pace | None = None
     ) -> None:
         self._layout = layout
-        self._grace_s = grace_s
+        self._pace = pace or Pace()
         self._environ = environ
         self._children = [self._child(component) for component in watched]
         self._requests = threading.Event()
@@ -71,8 +81,13 @@ class Supervisor:
         return 0
 
     def _child(self, component: Component) -> Child:
-        log_file = self._layout.log(component.name)
-        return Child(component, environ=self._environ, cwd=self._layout.airflow, log=log_file)
+        return Child(
+            component,
+            environ=self._environ,
+            cwd=self._layout.airflow,
+            log=self._layout.log(component.name),
+            first_delay_s=self._pace.first_delay_s,
+        )
 
     def _prepare(self, preparation: Component) -> bool:
         child = self._child(preparation)
@@ -81,7 +96,7 @@ class Supervisor:
         status = None
         try:
             while status is None and time.monotonic() < deadline and not self._requests.is_set():
-                status = child.wait(_TICK_S)
+                status = child.wait(self._pace.tick_s)
         finally:
             child.stop(grace_s=0)
         if status != 0 and not self._requests.is_set():
@@ -91,7 +106,7 @@ class Supervisor:
 
     def _watch(self, is_orphaned: Callable[[], bool]) -> None:
         next_logs_s = 0.0
-        while not self._requests.wait(_TICK_S):
+        while not self._requests.wait(self._pace.tick_s):
             if is_orphaned():
                 log.info("the airlock up that started this is gone: stopping")
                 return
@@ -119,7 +134,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         for child in reversed(self._children):
-            child.stop(grace_s=0 if self._is_hurried else self._grace_s)
+            child.stop(grace_s=0 if self._is_hurried else self._pace.grace_s)
             log.info("%s stopped", child.component.name)
         for name in [child.component.name for child in self._children]:
             leftovers.sweep(self._layout, component=name)

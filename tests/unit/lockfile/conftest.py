@@ -70,10 +70,23 @@ class Wheelhouse:
         return simple.as_uri()
 
     def install(self, target: Path, *names: str) -> Mapping[str, distributions.Distribution]:
-        """Install distributions by name into a folder, and return what is installed there."""
-        argv = [uv.program(), "pip", "install", "--quiet", "--no-cache", "--no-index", "--no-deps"]
-        argv += ["--find-links", str(self.root), "--python", sys.executable, "--target", str(target), *names]
+        """Install distributions by name into an environment whose packages are in ``target``; return all of those."""
+        prefix = target.with_name(f"{target.name}.prefix")
+        argv = [
+            uv.program(),
+            "pip",
+            "install",
+            "--quiet",
+            "--no-cache",
+            "--no-index",
+            "--no-deps",
+            "--link-mode",
+            "copy",
+        ]
+        argv += ["--find-links", str(self.root), "--python", sys.executable, "--prefix", str(prefix), *names]
         subprocess.run(argv, check=True, capture_output=True)
+        if not target.is_symlink():
+            target.symlink_to(next(prefix.glob("lib/python*/site-packages")))
         return distributions.installed([target])
 
     def answer(self, *paths: Path, markers: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -121,7 +134,7 @@ def make_lockfile(tmp_path: Path, wheelhouse: Wheelhouse):
         manifest = Manifest(
             environment=environment,
             python=changes.pop("python", PYTHON),
-            airflow="3.3.2",
+            airflow=changes.pop("airflow", "3.3.2"),
             platform={"system": "Linux"},
             distributions={name: contents.of(distribution) for name, distribution in installed.items()},
             problem=problem,
