@@ -1,0 +1,94 @@
+"""The rules of the layout: who may import what, and what no file may contain."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airlock import project
+
+PACKAGE = project.ROOT / "include" / "airlock"
+# The only modules that may import Airflow while they are imported.
+AT_THE_EDGE = {"bundle", "watcher", "environment_trigger", "stack", "sync_dag"}
+# What a module may not import: the arrows of the layout point one way.
+FORBIDDEN = {
+    "errors": ("airlock.",),
+    "verdict": ("airlock.",),
+    "process": ("airlock.git", "airlock.mirror"),
+    "git": ("airlock.mirror", "airlock.release", "airlock.sync"),
+    "mirror": ("airlock.release", "airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
+    "release": ("airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
+    "tree": ("airlock.release", "airlock.sync", "airlock.validate", "airlock.cli"),
+    "validate": ("airlock.mirror", "airlock.release", "airlock.sync", "airlock.cli", "airlock.web"),
+    "lockfile": ("airlock.mirror", "airlock.release", "airlock.sync", "airlock.cli", "airlock.web"),
+    "sync": ("airlock.cli", "airlock.web", "airlock.embedded"),
+}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "sample_repo" not in path.parts)
+
+
+def imports(path: Path, *, also_late: bool) -> set[str]:
+    """Return the modules that a file imports: while it is imported itself, or also inside functions."""
+    tree = ast.parse(path.read_text())
+    nodes = ast.walk(tree) if also_late else iter(tree.body)
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_airflow_is_imported_at_the_edge_only(path: Path) -> None:
+    if path.stem not in AT_THE_EDGE:
+        assert not {name for name in imports(path, also_late=False) if name.split(".")[0] == "airflow"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_dependencies_point_one_way(path: Path) -> None:
+    forbidden = FORBIDDEN.get(path.relative_to(PACKAGE).parts[0].removesuffix(".py"), ())
+    own = f"airlock.{path.stem}"
+    assert not {
+        name for name in imports(path, also_late=True) for start in forbidden if name.startswith(start) and name != own
+    }
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "airlock.cli",
+        "airlock.cli.status",
+        "airlock.cli.venv",
+        "airlock.cli.up",
+        "airlock.sync",
+        "airlock.validate.judge",
+    ],
+)
+def test_commands_start_without_airflow(module: str) -> None:
+    code = f"import sys, {module}; print(sorted(name for name in sys.modules if name.split('.')[0] == 'airflow'))"
+    environ = {**os.environ, "PYTHONPATH": str(project.ROOT / "include")}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=environ, check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_one_module_moves_live() -> None:
+    moving = {path.stem for path in MODULES if "refs/heads/live" in path.read_text()}
+    assert moving <= {"release", "pointer", "mirror"}
+
+
+def test_subprocesses_start_at_their_doors_only() -> None:
+    doors = {"process", "forkserver", "test", "child", "supervisor", "launch", "stop"}
+    users = {path.stem for path in MODULES if "subprocess" in imports(path, also_late=True)}
+    assert users <= doors
+
+
+def test_plugins_has_one_module() -> None:
+    assert [path.name for path in (project.ROOT / "plugins").glob("*.py")] == ["airlock_plugin.py"]
