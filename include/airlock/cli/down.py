@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     elif stopped.was_running:
         print(f"stopped the deployment in {layout.root}")
     elif stopped.leftovers:
-        print(f"no deployment ran in {layout.root}; ended {stopped.leftovers} processes that one had left")
+        print(f"no deployment ran in {layout.root}; ended what one had left: {stopped.leftovers} processes")
     else:
         print(f"no deployment runs in {layout.root}")
     return 0

@@ -86,7 +86,7 @@ def _prepared(layout: Layout, options: Options, *, say: Callable[[str], None]) -
     """Check and write down everything that the components need."""
     deployment = deployments.merged(deployments.read(layout), **asdict(options))
     if count := leftovers.sweep(layout):
-        say(f"ended {count} processes that an earlier deployment had left")
+        say(f"ended what an earlier deployment had left: {count} processes")
     port.check_free(deployment.port)
     deployment = repository.settled(deployment, layout)
     config = settings.config_text(layout, deployment, secret.load(layout))
