@@ -69,6 +69,10 @@ class Outcome:
     findings: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as lists and plain values: Airflow would store a tuple as something else."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
 
 def run(source: Source, state: State, request: Request, answers: Answers) -> Outcome:
     """Bring a source to what was asked for, and record how that went in the mirror.
@@ -235,7 +239,7 @@ def _owners(mirror: Mirror, state: State) -> Mapping[str, str]:
 
 
 def _record(mirror: Mirror, request: Request, outcome: Outcome) -> None:
-    record = {**asdict(outcome), **asdict(request), "at": datetime.now(UTC).isoformat(timespec="seconds")}
+    record = {**outcome.to_json(), **asdict(request), "at": datetime.now(UTC).isoformat(timespec="seconds")}
     try:
         with mirror.locked():
             mirror.write_record(RECORD, record)

@@ -85,14 +85,15 @@ def sync(name: str) -> dict[str, Any]:
 
     context = get_current_context()
     outcome = sync_task.run(name, context, os.environ)
-    context["ti"].xcom_push(key="outcome", value=asdict(outcome))
+    document = outcome.to_json()
+    context["ti"].xcom_push(key="outcome", value=document)
     if outcome.result == "published":
         release = Asset(name=f"airlock_release_{name}", uri=f"airlock://release/{name}", group="airlock")
         extra: dict[str, Any] = {"source": name, "revision": outcome.revision, "release": outcome.release}
         context["outlet_events"][AssetAlias("airlock_release")].add(release, extra=extra)
     if outcome.result == "rejected":
         raise AirflowFailException(f"{outcome.reason}: {outcome.message}")
-    return asdict(outcome)
+    return document
 
 
 @task

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from airlock import api, source as sources, status
 from airlock.cli import options
@@ -51,11 +53,16 @@ def run(args: argparse.Namespace) -> int:
     outcome = airflow.xcom(dag_id, run_id, "sync", "outcome")
     if not isinstance(outcome, dict):
         raise _failed(state, source, f"{airflow.url}/dags/{dag_id}/runs/{run_id}/tasks/sync")
-    lines = [f"{outcome['result']}: {outcome['message']}", *outcome["findings"], *outcome["changes"]]
+    lines = [_headline(outcome), *outcome["findings"], *outcome["changes"]]
     if outcome["result"] == "published" and ended == "failed":
         lines.append("the DAG processor has not picked it up yet; see the log of the confirm task")
     _print(args, {"dag_id": dag_id, "run_id": run_id, **outcome, "confirmed": ended == "success"}, "\n".join(lines))
     return 2 if outcome["result"] == "published" and ended == "failed" else _STATUS[outcome["result"]]
+
+
+def _headline(outcome: Mapping[str, Any]) -> str:
+    result, message = outcome["result"], outcome["message"]
+    return message if message.startswith(f"{result}:") else f"{result}: {message}"
 
 
 def _print(args: argparse.Namespace, document: dict[str, object], text: str) -> None:
