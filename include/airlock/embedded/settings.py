@@ -137,7 +137,11 @@ def _tunable() -> _Sections:
         "api": {"worker_timeout": 10},
         "dag_processor": {"bundle_refresh_check_interval": 1},
         "scheduler": {
-            "scheduler_idle_sleep_time": 0.2,
+            # Idle CPU of the whole deployment, in points of a core above Airflow's defaults without Airlock: 1.7 at 1 s,
+            # 3.3 at 0.5 s, 7 at 0.2 s, 13 at 0.1 s. From push to live 0.5 s saves 0.7 s; the heartbeats save nothing.
+            "scheduler_idle_sleep_time": 0.5,
+            # A task whose process was killed is noticed after a minute, one that was queued when a scheduler was killed
+            # after half of one, instead of five.
             "task_instance_heartbeat_timeout": 60,
             "orphaned_tasks_check_interval": 30,
         },
