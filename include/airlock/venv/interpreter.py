@@ -52,14 +52,14 @@ def _candidates(version: str) -> Iterator[Path]:
     # A shim of pyenv on PATH refuses to run when the version is not a global one, so the versions are looked at first.
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     yield pyenv / "versions" / version / "bin" / "python"
+    short = ".".join(version.split(".")[:2])
+    yield Path(sys.base_prefix, "bin", f"python{short}")  # what this very command runs on, when it is the one
     found = _uv("python", "find", "--system", "--no-python-downloads", version)
     if found is not None:
         yield found
-    short = ".".join(version.split(".")[:2])
     for name in (f"python{short}", "python3", "python"):
         if (path := shutil.which(name)) is not None:
             yield Path(path)
-    yield Path(sys.executable)
 
 
 def _installed_by_uv(version: str) -> Path:

@@ -116,6 +116,8 @@ def _send(client: httpx.Client, method: str, path: str, **arguments: object) -> 
 def _told(answer: httpx.Response) -> tuple[str, str, str]:
     try:
         detail = answer.json()["detail"]
+        if isinstance(detail, str):  # Airflow's own refusals
+            return "Refused", detail, ""
         return detail["reason"], detail["message"], detail["hint"]
     except (ValueError, KeyError, TypeError):
         return "NoLockfile", f"answered {answer.status_code}", ""

@@ -72,17 +72,7 @@ class Wheelhouse:
     def install(self, target: Path, *names: str) -> Mapping[str, distributions.Distribution]:
         """Install distributions by name into an environment whose packages are in ``target``; return all of those."""
         prefix = target.with_name(f"{target.name}.prefix")
-        argv = [
-            uv.program(),
-            "pip",
-            "install",
-            "--quiet",
-            "--no-cache",
-            "--no-index",
-            "--no-deps",
-            "--link-mode",
-            "copy",
-        ]
+        argv = [uv.program(), "pip", "install", "--quiet", "--no-index", "--no-deps", "--reinstall"]
         argv += ["--find-links", str(self.root), "--python", sys.executable, "--prefix", str(prefix), *names]
         subprocess.run(argv, check=True, capture_output=True)
         if not target.is_symlink():
@@ -103,8 +93,14 @@ class Wheelhouse:
         return {"lock-version": "1.0", "created-by": "uv", "packages": list(entries.values())}
 
 
+@pytest.fixture(scope="session")
+def uv_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What uv found out about the Pythons of this machine, asked once."""
+    return tmp_path_factory.mktemp("uv-cache")
+
+
 @pytest.fixture(autouse=True)
-def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def isolated(uv_cache: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the machine's or the user's settings, and no network."""
     for name in os.environ:
         if name.startswith(("PIP_", "UV_", "GIT_", "AIRLOCK_", "PYENV_")) or name == "VIRTUAL_ENV":
@@ -112,7 +108,7 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
-    monkeypatch.setenv("UV_CACHE_DIR", str(home / "uv-cache"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(uv_cache))
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
 
@@ -129,8 +125,11 @@ def make_lockfile(tmp_path: Path, wheelhouse: Wheelhouse):
     """Return a function that makes the true lockfile of an installation of wheels."""
 
     def make(*paths: Path, environment: str = "e", problem: Problem | None = None, **changes: Any) -> Artifact:
-        names = [path.name.split("-")[0] for path in paths]
-        installed = wheelhouse.install(tmp_path / f"installed-{len(list(tmp_path.iterdir()))}", *names) if paths else {}
+        # Unpacked is installed as far as a digest can tell: what an installer adds does not count.
+        site = tmp_path / f"unpacked-{len(list(tmp_path.iterdir()))}"
+        for path in paths:
+            zipfile.ZipFile(path).extractall(site)
+        installed = distributions.installed([site])
         manifest = Manifest(
             environment=environment,
             python=changes.pop("python", PYTHON),
