@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from airlock.errors import OperatorError, TransientError
@@ -47,9 +49,9 @@ def test_settings_of_this_machine_do_not_change_the_answer(wheelhouse, index, tm
     more = tmp_path / "more"
     more.mkdir()
     wheelhouse.__class__(root=more).add("bottom", "9.0")
-    settings = tmp_path / "config" / "uv" / "uv.toml"
+    settings = Path.home() / ".config" / "uv" / "uv.toml"
     settings.parent.mkdir(parents=True)
-    settings.write_text('constraint-dependencies = ["bottom<2"]\n')
+    settings.write_text('[pip]\nresolution = "lowest"\n')
     project = tmp_path / "project"
     project.mkdir()
     (project / "pyproject.toml").write_text('[tool.uv]\nconstraint-dependencies = ["bottom<2"]\n')
@@ -57,7 +59,6 @@ def test_settings_of_this_machine_do_not_change_the_answer(wheelhouse, index, tm
         monkeypatch.setenv(name, str(constraint))
     monkeypatch.setenv("UV_FIND_LINKS", str(more))
     monkeypatch.setenv("PIP_FIND_LINKS", str(more))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.chdir(project)
     assert resolve.resolve(["top"], {"top": "1.0"}) == before
 
