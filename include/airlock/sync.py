@@ -12,14 +12,12 @@ Steps, and what a crash after each leaves behind:
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
-from airlock import __version__, credentials, mirror as mirrors, release as releases, tree
+from airlock import __version__, credentials, mirror as mirrors, release as releases, scratch, tree
 from airlock.errors import AirlockError, StateError
 from airlock.lockfile import distributions
 from airlock.mirror import Mirror
@@ -108,7 +106,10 @@ def affected_files(mirror: Mirror, verdict: Verdict, live: str | None) -> tuple[
 
 def _run(mirror: Mirror, state: State, request: Request, answers: Answers) -> Outcome:
     source = mirror.source
-    with ForkServer(answers) as server:  # it imports Airflow while the repository is fetched
+    with (
+        scratch.directory(state.cache / "validate") as place,
+        ForkServer(answers, scratch=place) as server,  # it imports Airflow while the repository is fetched
+    ):
         with credentials.access(source) as upstream, mirror.locked():
             _fetch(mirror, upstream)
         followed = mirror.upstream_revision()
@@ -150,27 +151,24 @@ def _judge(
     if known and known.environment == environment and not request.force:
         log.info("revision %s was judged before in this environment; force judges it again", revision)
         return replace(known, changes=compare(live_verdict, known))
-    scratch = state.cache / "validate"
-    _make(scratch)
-    with tempfile.TemporaryDirectory(prefix=f"{mirror.source.name}-", dir=scratch, ignore_cleanup_errors=True) as place:
-        root = Path(place, "tree")
-        tree.check_out(mirror.path, revision, root)
-        if not (root / mirror.source.subdir).is_dir():
-            raise StateError(
-                f"source {mirror.source.name}: revision {revision[:12]} has no directory {mirror.source.subdir!r}",
-                hint="set subdir to the folder of the repository that holds the DAG files",
-                reason="SubdirMissing",
-            )
-        subject = Subject(
-            revision=revision,
-            root=root,
-            subdir=mirror.source.subdir,
-            bundle=mirror.source.name,
-            environment=environment,
-            owners=_owners(mirror, state),
-            live=live_verdict,
+    root = server.scratch / "tree"
+    tree.check_out(mirror.path, revision, root)
+    if not (root / mirror.source.subdir).is_dir():
+        raise StateError(
+            f"source {mirror.source.name}: revision {revision[:12]} has no directory {mirror.source.subdir!r}",
+            hint="set subdir to the folder of the repository that holds the DAG files",
+            reason="SubdirMissing",
         )
-        verdict = judge(subject, server)
+    subject = Subject(
+        revision=revision,
+        root=root,
+        subdir=mirror.source.subdir,
+        bundle=mirror.source.name,
+        environment=environment,
+        owners=_owners(mirror, state),
+        live=live_verdict,
+    )
+    verdict = judge(subject, server)
     with mirror.locked():
         mirror.write_verdict(verdict)
     log.info("revision %s %s", revision, verdict.summary)
@@ -245,10 +243,3 @@ def _record(mirror: Mirror, request: Request, outcome: Outcome) -> None:
             mirror.write_record(RECORD, record)
     except AirlockError as error:  # the state cannot be written: the log of the task tells the same
         log.warning("the outcome could not be recorded: %s", error.message)
-
-
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StateError(f"{directory} cannot be made: {error.strerror}", hint="check the state directory") from error

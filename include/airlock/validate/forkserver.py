@@ -76,10 +76,10 @@ class _Child:
 class ForkServer:
     """A warm process with Airflow imported, as a context manager; leaving it leaves no process behind."""
 
-    def __init__(self, answers: Answers, *, memory_mb: int = 2048) -> None:
+    def __init__(self, answers: Answers, *, memory_mb: int = 2048, scratch: Path | None = None) -> None:
         self.answers = answers
         self.memory_mb = memory_mb
-        self._scratch = tempfile.TemporaryDirectory(prefix="airlock-validate-", ignore_cleanup_errors=True)
+        self._scratch = tempfile.TemporaryDirectory(prefix="airlock-validate-", dir=scratch, ignore_cleanup_errors=True)
         self._limits: dict[str, float] | None = None
         self._unread = bytearray()
         self._numbers = itertools.count(1)

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 from airlock.validate import child
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -32,6 +33,7 @@ def main() -> None:
     """Serve requests until the control socket closes."""
     control = socket.socket(fileno=int(sys.argv[1]))
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"
+    die_with_parent()
     adopt_orphans()
     limits = child.warm_up()
     gc.collect()
@@ -115,6 +117,12 @@ def send(control: socket.socket, message: dict[str, Any]) -> None:
         control.sendall(json.dumps(message).encode() + b"\n")
     except OSError:
         os._exit(0)
+
+
+def die_with_parent() -> None:
+    """Have this process killed when its parent is (Linux): before it watches the control socket, it would live on."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def adopt_orphans() -> None:

@@ -1,0 +1,116 @@
+"""The bundle gives Airflow what was published, all of it and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.upstream import Upstream
+from tests.verdicts import verdict
+
+from airlock import mirror as mirrors, release, tree
+from airlock.errors import StateError
+from airlock.source import Source
+from airlock.state import State
+from airlock.verdict import Changes
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
+    state = State(root=tmp_path / "state")
+    monkeypatch.setenv("AIRLOCK_STATE", str(state.root))
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", str(state.cache / "bundles"))
+    return state
+
+
+@pytest.fixture
+def publish(state: State, upstream: Upstream) -> Callable[[str], None]:
+    """Return a function that publishes a commit without judging it."""
+    mirror = mirrors.of(state, Source(name="dags", repo_url=upstream.url))
+
+    def publish_now(revision: str) -> None:
+        with mirror.locked():
+            mirror.fetch(upstream.url, env={})
+            live = release.live_revision(mirror)
+            release.publish(mirror, verdict(revision), expected=live, who="", why="", changes=Changes())
+
+    return publish_now
+
+
+def bundle(upstream: Upstream, **kwargs: object) -> object:
+    from airlock.bundle import AirlockDagBundle
+
+    return AirlockDagBundle(name="dags", repo_url=upstream.url, **kwargs)
+
+
+def test_before_the_first_release_it_is_empty_and_has_no_version(state: State, upstream: Upstream) -> None:
+    empty = bundle(upstream)
+    empty.initialize()
+    assert list(empty.path.iterdir()) == []
+    assert empty.get_current_version() is None
+
+
+def test_it_follows_what_is_live_forwards_and_backwards(
+    state: State, upstream: Upstream, publish: Callable[[str], None]
+) -> None:
+    first, second = upstream.push({"a.py": "1"}), upstream.push({"a.py": "2"})
+    following = bundle(upstream)
+    following.initialize()
+    for revision, content in ((first, "1"), (second, "2"), (first, "1")):
+        publish(revision)
+        following.refresh()
+        assert following.get_current_version().version == revision
+        assert (following.path / "a.py").read_text() == content
+
+
+def test_a_pinned_bundle_stays_and_is_made_again_when_its_tree_is_gone(
+    state: State, upstream: Upstream, publish: Callable[[str], None]
+) -> None:
+    first, second = upstream.push({"dags/a.py": "1"}), upstream.push({"dags/a.py": "2"})
+    publish(first)
+    publish(second)
+    shutil.rmtree(state.cache, ignore_errors=True)
+    pinned = bundle(upstream, version=first, subdir="dags")
+    pinned.initialize()
+    assert (pinned.path / "a.py").read_text() == "1"
+    assert pinned.get_current_version().version == first
+
+
+def test_a_tree_that_is_lost_while_it_is_served_comes_back_with_the_next_refresh(
+    state: State, upstream: Upstream, publish: Callable[[str], None]
+) -> None:
+    publish(upstream.push({"a.py": "1"}))
+    served = bundle(upstream)
+    served.initialize()
+    shutil.rmtree(served.path)
+    served.refresh()
+    assert (served.path / "a.py").read_text() == "1"
+
+
+def test_a_revision_that_was_never_published_is_refused(
+    state: State, upstream: Upstream, publish: Callable[[str], None]
+) -> None:
+    publish(upstream.push({"a.py": "1"}))
+    unpublished = upstream.push({"a.py": "2"})
+    mirror = mirrors.of(state, Source(name="dags", repo_url=upstream.url))
+    with mirror.locked():
+        mirror.fetch(upstream.url, env={})
+    with pytest.raises(StateError, match="was never published") as caught:
+        bundle(upstream, version=unpublished).initialize()
+    assert caught.value.reason == "NotPublished"
+
+
+def test_preparing_a_version_that_is_on_disk_needs_no_git(
+    state: State, upstream: Upstream, publish: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = upstream.push({"a.py": "1"})
+    publish(revision)
+    mirror = mirrors.of(state, Source(name="dags", repo_url=upstream.url))
+    tree.materialise(mirror.path, revision, state.trees("dags"))
+    monkeypatch.setenv("PATH", "")
+    ready = bundle(upstream, version=revision)
+    ready.initialize()
+    assert (ready.path / "a.py").read_text() == "1"

@@ -1,0 +1,55 @@
+"""Private API of Airflow that Airlock uses: if one of these fails, an upgrade of Airflow needs work here first."""
+
+from __future__ import annotations
+
+import inspect
+
+from pydantic import TypeAdapter
+
+
+def test_the_dag_processors_parse_function_takes_a_request_and_a_logger() -> None:
+    from airflow.dag_processing import processor
+
+    assert list(inspect.signature(processor._parse_file).parameters) == ["msg", "log"]
+    assert {"file", "bundle_path", "bundle_name"} <= processor.DagFileParseRequest.model_fields.keys()
+    assert {"serialized_dags", "import_errors", "warnings"} <= processor.DagFileParsingResult.model_fields.keys()
+
+
+def test_the_frames_of_the_supervisors_socket_are_what_we_answer() -> None:
+    import socket
+
+    from airflow.dag_processing import processor
+    from airflow.sdk.execution_time import comms
+
+    from airlock.validate.answers import Answers
+
+    ours, theirs = socket.socketpair()
+    decoder = comms.CommsDecoder[processor.ToDagProcessor, processor.ToManager](
+        socket=theirs, body_decoder=TypeAdapter(processor.ToDagProcessor)
+    )
+    value = {"type": "VariableResult", "key": "k", "value": "v"}
+    answers = Answers(lambda body: value if body["key"] == "k" else None)
+    frame = decoder._make_frame(comms.GetVariable(key="k")).as_bytes()
+    answer, asked = answers.to_frame(bytes(frame[4:]))
+    ours.sendall(answer)
+    assert decoder._get_response() == comms.VariableResult(key="k", value="v")
+    assert asked
+    assert (asked.kind, asked.name) == ("GetVariable", "k")
+
+
+def test_a_task_can_ask_for_what_we_need() -> None:
+    from airflow.sdk.execution_time import comms, supervisor, task_runner
+
+    assert comms.GetDag(dag_id="a").type == "GetDag"
+    assert "bundle_version" in comms.DagResult.model_fields
+    assert "GetDag" in inspect.getsource(supervisor.ActivitySubprocess._handle_request)
+    assert "SUPERVISOR_COMMS" in task_runner.__annotations__
+    assert callable(supervisor.block_orm_access)
+
+
+def test_the_dag_processor_sees_changes_by_modification_time() -> None:
+    from airflow.dag_processing.manager import DagFileProcessorManager
+
+    source = inspect.getsource(DagFileProcessorManager._sort_by_mtime)
+    assert "presence_key" in source
+    assert "modified_datetime > last_time" in source

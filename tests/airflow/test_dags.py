@@ -1,0 +1,61 @@
+"""The system DAGs, imported by Airflow's own machinery."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from airlock import project
+
+BUNDLES = [
+    {"name": name, "classpath": "airlock.bundle.AirlockDagBundle", "kwargs": {"repo_url": "https://host/x.git"}}
+    for name in ("sales", "ops")
+]
+
+
+@pytest.fixture
+def dags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    from airflow.dag_processing.dagbag import BundleDagBag
+
+    monkeypatch.setenv("AIRLOCK_STATE", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps(BUNDLES))
+    folder = project.ROOT / "dags"
+    bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="airlock-system")
+    assert bag.import_errors == {}
+    return bag.dags
+
+
+def test_there_is_a_sync_dag_for_each_source_and_one_for_the_lockfile(dags: dict[str, object]) -> None:
+    assert dags.keys() == {"airlock_sync_sales", "airlock_sync_ops", "airlock_lockfile"}
+
+
+def test_system_dags_run_one_at_a_time_in_their_own_pool_and_tell_what_they_do(dags: dict[str, object]) -> None:
+    for dag in dags.values():
+        assert dag.max_active_runs == 1
+        assert dag.is_paused_upon_creation is False
+        assert {task.pool for task in dag.tasks} == {"airlock"}
+        assert dag.doc_md.strip()
+        assert dag.catchup is False
+
+
+@pytest.mark.parametrize("ref", ["-x", "--upload-pack=x", "a b", "a\nb", "/x"])
+def test_a_ref_that_git_could_misread_is_refused_by_the_form(dags: dict[str, object], ref: str) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    param = dags["airlock_sync_sales"].params.get_param("ref")
+    with pytest.raises(ParamValidationError):
+        param.resolve(ref)
+    assert param.resolve("feature/x") == "feature/x"
+
+
+def test_the_watcher_can_be_made_again_from_what_it_serialises(dags: dict[str, object]) -> None:
+    from airlock.watcher import SourceWatcher
+
+    (asset,) = dags["airlock_sync_sales"].timetable.asset_condition.objects
+    trigger = asset.watchers[0].trigger
+    path, kwargs = trigger.serialize()
+    assert path == "airlock.watcher.SourceWatcher"
+    assert json.loads(json.dumps(kwargs)) == kwargs
+    assert SourceWatcher(**kwargs).source.name == "sales"

@@ -1,0 +1,264 @@
+"""Syncs of real repositories through the real gate, killed and hindered at every step."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.upstream import Upstream
+
+from airlock import mirror as mirrors, project, release as releases, status, sync
+from airlock.errors import StateError, UpstreamError
+from airlock.mirror import Mirror
+from airlock.source import Source
+from airlock.state import State
+from airlock.validate.answers import Answers
+
+GOOD = """
+from airflow.sdk import dag, task
+from words import WORD
+
+
+@dag(schedule="@daily")
+def {name}():
+    @task
+    def work():
+        print(WORD)
+
+    work()
+
+
+{name}()
+"""
+STEPS = (
+    "airlock.mirror.Mirror.fetch",
+    "airlock.tree.check_out",
+    "airlock.mirror.Mirror.write_verdict",
+    "airlock.tree.materialise",
+    "airlock.release.publish",
+    "airlock.mirror.Mirror.mark_judged",
+    "airlock.mirror.Mirror.write_record",
+)
+# Runs a sync in a process of its own, in which one step ends badly right after it was done.
+RUNNER = """
+import faulthandler, importlib, os, signal, sys
+faulthandler.dump_traceback_later(90, exit=True)
+from pathlib import Path
+from airlock import source, state, sync
+from airlock.validate.answers import Answers
+
+url, place, step, way = sys.argv[1:]
+if step:
+    module_name, _, name = step.rpartition(".")
+    try:
+        owner = importlib.import_module(module_name)
+    except ModuleNotFoundError:
+        module_name, _, owner_name = module_name.rpartition(".")
+        owner = getattr(importlib.import_module(module_name), owner_name)
+    original = getattr(owner, name)
+
+    def ends_badly(*args, **kwargs):
+        result = original(*args, **kwargs)
+        if way == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise OSError(28, "No space left on device")
+
+    setattr(owner, name, ends_badly)
+outcome = sync.run(source.Source(name="dags", repo_url=url), state.State(root=Path(place)), sync.Request(), Answers())
+print(outcome.result)
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    return State(root=tmp_path / "state")
+
+
+@pytest.fixture
+def source(upstream: Upstream) -> Source:
+    return Source(name="dags", repo_url=upstream.url)
+
+
+@pytest.fixture
+def mirror(state: State, source: Source) -> Mirror:
+    return mirrors.of(state, source)
+
+
+@pytest.fixture
+def run(state: State, source: Source) -> Callable[..., sync.Outcome]:
+    def run_now(**request: object) -> sync.Outcome:
+        return sync.run(source, state, sync.Request(**request), Answers())  # type: ignore[arg-type]
+
+    return run_now
+
+
+def good(name: str) -> dict[str, str | bytes | None]:
+    return {f"{name}.py": GOOD.format(name=name), "words.py": "WORD = 1\n"}
+
+
+def test_a_good_revision_is_published_and_a_second_sync_changes_nothing(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror, state: State, source: Source
+) -> None:
+    revision = upstream.push(good("etl"))
+    first = run(who="dora", why="first")
+    assert (first.result, first.release, first.awaited, first.changes) == (
+        "published",
+        1,
+        ("etl",),
+        ("+ etl: 1 task, schedule 0 0 * * *",),
+    )
+    second = run()
+    assert (second.result, second.reason, second.release) == ("unchanged", "AlreadyLive", 1)
+    now = status.read_source(state, source)
+    assert now.live
+    assert (now.live.revision, now.upstream_revision, mirror.judged_revision()) == (revision,) * 3
+    assert [one.who for one in releases.history(mirror)] == ["dora"]
+
+
+def test_a_rejected_revision_is_told_and_live_stays(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror, state: State, source: Source
+) -> None:
+    live = upstream.push(good("etl"))
+    run()
+    broken = upstream.push({"bad.py": "from airflow.sdk import dag\n1/0\n"})
+    outcome = run()
+    assert (outcome.result, outcome.reason) == ("rejected", "ValidationFailed")
+    assert outcome.findings == ("bad.py:2: ZeroDivisionError: division by zero [import-error]",)
+    assert (releases.live_revision(mirror), mirror.judged_revision()) == (live, broken)
+    told = status.read_source(state, source).to_json()
+    assert told["last_verdict"]["findings"][0]["file"] == "bad.py"
+    assert told["last_verdict"]["findings"][0]["hint"]
+
+
+def test_a_revision_is_judged_once_unless_it_is_forced(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror
+) -> None:
+    revision = upstream.push({"bad.py": "from airflow.sdk import dag\n1/0\n"})
+    run()
+    before = mirror.read_verdict(revision)
+    assert run().result == "rejected"
+    assert mirror.read_verdict(revision) == before
+    run(force=True)
+    assert mirror.read_verdict(revision) != before
+
+
+def test_a_dry_run_publishes_nothing_and_is_not_the_end_of_the_matter(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror
+) -> None:
+    upstream.push(good("etl"))
+    assert run(dry_run=True).result == "passed"
+    assert releases.live_revision(mirror) is None
+    assert mirror.judged_revision() is None
+    assert run().result == "published"
+
+
+def test_another_ref_can_be_published_and_the_branch_takes_over_with_its_next_push(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror
+) -> None:
+    first = upstream.push(good("etl"))
+    run()
+    second = upstream.push(good("more"))
+    run()
+    assert run(ref=first[:10]).result == "published"
+    assert releases.live_revision(mirror) == first
+    assert mirror.judged_revision() == second
+    third = upstream.push(good("third"))
+    run()
+    assert releases.live_revision(mirror) == third
+
+
+def test_only_dags_whose_inputs_changed_are_awaited(run: Callable[..., sync.Outcome], upstream: Upstream) -> None:
+    other = GOOD.format(name="other").replace("from words import WORD", "WORD = 2")
+    upstream.push({**good("etl"), **good("second"), "other.py": other})
+    run()
+    upstream.push({"words.py": "WORD = 3\n"})
+    assert run().awaited == ("etl", "second")
+    upstream.push({"other.py": other + "\n"})
+    assert run().awaited == ("other",)
+
+
+def test_a_release_that_changes_no_dag_still_awaits_one(run: Callable[..., sync.Outcome], upstream: Upstream) -> None:
+    upstream.push({**good("a"), **good("b")})
+    run()
+    upstream.push({"README.md": "words"})
+    assert len(run().awaited) == 1
+
+
+def test_a_dag_of_another_source_is_not_taken_over(
+    make_upstream: Callable[[str], Upstream], state: State, run: Callable[..., sync.Outcome], upstream: Upstream
+) -> None:
+    other = make_upstream("other")
+    other.push(good("etl"))
+    sync.run(Source(name="other", repo_url=other.url), state, sync.Request(), Answers())
+    upstream.push(good("etl"))
+    outcome = run()
+    assert outcome.findings == ("etl.py:7: etl is already a DAG of source other [duplicate-dag-id]",)
+
+
+def test_an_upstream_that_is_gone_is_an_error_that_is_recorded(
+    run: Callable[..., sync.Outcome], upstream: Upstream, state: State, source: Source, mirror: Mirror
+) -> None:
+    live = upstream.push(good("etl"))
+    run()
+    Path(upstream.url).rename(f"{upstream.url}.away")
+    with pytest.raises(UpstreamError):
+        run()
+    last = status.read_source(state, source).last_sync
+    assert last
+    assert (last.result, last.reason) == ("error", "RepositoryMissing")
+    assert releases.live_revision(mirror) == live
+    Path(f"{upstream.url}.away").rename(upstream.url)
+    assert run().result == "unchanged"
+
+
+def test_a_missing_dag_folder_is_named(upstream: Upstream, state: State) -> None:
+    upstream.push(good("etl"))
+    with pytest.raises(StateError, match="has no directory 'dags'") as caught:
+        sync.run(Source(name="dags", repo_url=upstream.url, subdir="dags"), state, sync.Request(), Answers())
+    assert caught.value.reason == "SubdirMissing"
+
+
+@pytest.mark.parametrize("way", ["kill", "full disk"])
+@pytest.mark.parametrize("step", STEPS)
+def test_after_a_sync_that_ended_badly_at_any_step_the_next_one_converges(
+    step: str, way: str, upstream: Upstream, state: State, mirror: Mirror, run: Callable[..., sync.Outcome]
+) -> None:
+    live = upstream.push(good("etl"))
+    run()
+    following = upstream.push(good("more"))
+    hurt = in_a_process(upstream, state, step, way)
+    assert hurt.returncode == (-signal.SIGKILL if way == "kill" else 1), hurt.stderr
+    assert releases.live_revision(mirror) in (live, following)
+    assert releases.history(mirror)[0].revision == releases.live_revision(mirror)
+    assert run().result in ("published", "unchanged")
+    assert (releases.live_revision(mirror), mirror.judged_revision()) == (following, following)
+    assert [one.number for one in releases.history(mirror)] == [2, 1]
+    assert (state.trees("dags") / following / "more.py").exists()
+
+
+def test_what_killed_syncs_left_does_not_pile_up(
+    upstream: Upstream, state: State, run: Callable[..., sync.Outcome]
+) -> None:
+    upstream.push(good("etl"))
+    for _ in range(3):
+        in_a_process(upstream, state, "airlock.tree.check_out", "kill")
+    time.sleep(5)  # the warm process of the last one may still be on its way out
+    run()
+    assert list((state.cache / "validate").iterdir()) == []
+
+
+def in_a_process(upstream: Upstream, state: State, step: str, way: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-c", RUNNER, upstream.url, str(state.root), step, way],
+        env={**os.environ, "PYTHONPATH": str(project.ROOT / "include")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
