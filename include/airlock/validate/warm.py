@@ -33,7 +33,7 @@ def main() -> None:
     """Serve requests until the control socket closes."""
     control = socket.socket(fileno=int(sys.argv[1]))
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"
-    die_with_parent()
+    die_with_parent(control)
     adopt_orphans()
     limits = child.warm_up()
     gc.collect()
@@ -119,10 +119,13 @@ def send(control: socket.socket, message: dict[str, Any]) -> None:
         os._exit(0)
 
 
-def die_with_parent() -> None:
+def die_with_parent(control: socket.socket) -> None:
     """Have this process killed when its parent is (Linux): before it watches the control socket, it would live on."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    with suppress(BlockingIOError):
+        if not control.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):  # it was killed before the line above
+            os._exit(0)
 
 
 def adopt_orphans() -> None:
