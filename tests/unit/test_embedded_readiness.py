@@ -264,6 +264,26 @@ def test_a_rejected_first_revision_ends_the_wait(
     assert await_release(state, layout, deployment).result == "rejected"
 
 
+def test_a_revision_that_was_rejected_before_the_restart_is_still_rejected(
+    state: State,
+    layout: Layout,
+    deployment: Deployment,
+    mirror: Mirror,
+    upstream: Upstream,
+    fetch: Callable[[], str | None],
+    supervise: Callable[..., Supervision],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(readiness, "_SETTLE_S", 0.7)
+    revision = upstream.push({"a.py": "1"})
+    fetch()
+    write_sync(mirror, "rejected", revision=revision, at=time.time() - 60)
+    supervise()
+    began = time.monotonic()
+    assert await_release(state, layout, deployment).result == "rejected"
+    assert time.monotonic() - began > 0.6
+
+
 def test_an_error_of_the_first_sync_is_the_error_of_up(
     state: State,
     layout: Layout,

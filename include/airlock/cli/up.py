@@ -93,7 +93,7 @@ def _await_ready(state: State, launched: Launched, say: _Say) -> Outcome:
     step(f"4/5 Airflow is healthy after {time.monotonic() - started:.0f} s; waits for the first release")
     password = layout.password.read_text("utf-8").strip()
     outcome = readiness.await_release(state, layout, deployment, password=password)
-    step(f"5/5 ready after {time.monotonic() - started:.0f} s")
+    step(f"5/5 {'ready' if outcome.result == 'live' else outcome.result} after {time.monotonic() - started:.0f} s")
     return outcome
 
 
@@ -135,8 +135,8 @@ def _text(launched: Launched, outcome: Outcome) -> str:
         assert outcome.source.live is not None
         lines.append(f"release {outcome.source.live.release} is live: {outcome.source.live.revision[:12]}")
     elif outcome.source.last_verdict is not None:
-        lines += ["the first revision did not pass, so nothing is live yet:", report.text(outcome.source.last_verdict)]
-        lines.append("the deployment runs and follows pushes: push a commit that mends this")
+        lines += ["the revision did not pass, so nothing is live yet:", report.text(outcome.source.last_verdict)]
+        lines.append("the deployment runs: push a commit that mends this")
     password = layout.password.read_text("utf-8").strip()
     lines += [
         "",
@@ -146,13 +146,12 @@ def _text(launched: Launched, outcome: Outcome) -> str:
     ]
     if deployment.is_sample:
         lines.append(f"  your DAGs  {layout.sample_clone}")
-    where = shlex.quote(str(layout.sample_clone)) if deployment.is_sample else "(your clone)"
     program = "./airlock" if Path.cwd() == project.ROOT else shlex.quote(str(project.ROOT / "airlock"))
     at = "" if layout.root == project.ROOT / ".airlock" else f" --state {shlex.quote(str(layout.root))}"
+    lines += ["", "change a DAG and push it; a few seconds later it is live, if it passes"]
+    if deployment.is_sample:
+        lines.append(f"  cd {shlex.quote(str(layout.sample_clone))} && git commit -am 'try it' && git push")
     lines += [
-        "",
-        "change a DAG and push it; it is live a few seconds later, if it passes:",
-        f"  cd {where} && git commit -am 'try it' && git push",
         "",
         "what to try next:",
         f"  {program} status{at}        what is live, and what is wrong with the last push",

@@ -20,6 +20,7 @@ from airlock.status import SourceStatus
 
 GIVE_UP_S = 300.0
 _PAUSE_S = 0.5
+_SETTLE_S = 20.0
 _CRASHES = 4
 _TAIL_LINES = 12
 
@@ -65,19 +66,23 @@ def await_release(state: State, layout: Layout, deployment: Deployment, *, passw
         git_conn_id=deployment.conn_id,
     )
     access_token: str | None = None
+    settled_s = time.monotonic() + _SETTLE_S
     for record in _attended(layout):
         now = status.read_source(state, source)
         if now.live is not None:
             access_token = access_token or health.token(deployment, password)
             if access_token and _is_served(state, source, now, deployment, access_token, since=record.started_at):
                 return Outcome(result="live", source=now)
-        elif now.last_sync is not None and datetime.fromisoformat(now.last_sync.at).timestamp() >= record.started_at:
-            if now.last_sync.result == "error":
+        elif now.last_sync is not None:
+            is_new = datetime.fromisoformat(now.last_sync.at).timestamp() >= record.started_at
+            if is_new and now.last_sync.result == "error":
                 raise OperatorError(now.last_sync.message, reason=now.last_sync.reason)
-            if now.last_sync.result == "rejected":
-                return Outcome(result="rejected", source=now)
-            if now.last_sync.result == "waiting":
-                return Outcome(result="waiting", source=now)
+            # A revision that was judged before the restart is not judged again; a newer one would have been by now.
+            if is_new or time.monotonic() >= settled_s:
+                if now.last_sync.result == "rejected":
+                    return Outcome(result="rejected", source=now)
+                if now.last_sync.result == "waiting":
+                    return Outcome(result="waiting", source=now)
     raise _not_ready(layout, f"no release after {GIVE_UP_S:g} s", ["scheduler", "dag-processor"])
 
 
