@@ -35,7 +35,8 @@ def test_the_configuration_file_is_copied_without_its_secrets(tmp_path: Path) ->
     home.mkdir()
     scratch.mkdir()
     (home / "airflow.cfg").write_text(
-        "[core]\nfernet_key = k1\nparallelism = 5\n[database]\nsql_alchemy_conn_cmd = print it\n[api_auth]\njwt_secret = k2\n"
+        "[core]\nfernet_key = k1\nparallelism = 5\n"
+        "[database]\nsql_alchemy_conn_cmd = print it\n[api_auth]\njwt_secret = k2\n"
     )
     made = environment.for_children({"AIRFLOW_HOME": str(home)}, scratch)
     text = Path(made["AIRFLOW_CONFIG"]).read_text()

@@ -15,7 +15,8 @@ def test_what_airflow_cannot_serialise_is_told_in_its_words(tmp_path: Path) -> N
     text = (
         "Traceback (most recent call last):\n"
         '  File "x.py", line 1, in _serialize_dags\n'
-        "airflow.serialization.exceptions.SerializationError: Failed to serialize DAG 'etl': Timetable class 'Own' is not registered"
+        "airflow.serialization.exceptions.SerializationError: Failed to serialize DAG 'etl': "
+        "Timetable class 'Own' is not registered"
     )
     (finding,) = not_serialisable.find(observed(tmp_path, outcome(errors={"etl.py": text})))
     assert (finding.rule, finding.severity, finding.file) == ("not-serialisable", "error", "etl.py")
