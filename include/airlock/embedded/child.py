@@ -35,6 +35,7 @@ class Child:
         self._cwd = cwd
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
+        self._family: list[psutil.Process] = []
         self._started_s = 0.0
         self._due_s = 0.0
         self._failures = 0
@@ -86,19 +87,24 @@ class Child:
         except subprocess.TimeoutExpired:
             return None
 
-    def stop(self, *, grace_s: float) -> None:
-        """End the process and all that it started: SIGTERM, and SIGKILL for what is left ``grace_s`` seconds later."""
+    def ask_to_end(self) -> None:
+        """Send SIGTERM to the process, and note what it has started so far."""
+        if self._process is not None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._family = leftovers.tree(psutil.Process(self._process.pid))
+            self._process.terminate()
+
+    def end(self, *, grace_s: float) -> None:
+        """Wait ``grace_s`` seconds for the process to end, then kill what is left of it and of all that it started."""
         if self._process is None:
             return
-        family: list[psutil.Process] = []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            family = leftovers.tree(psutil.Process(self._process.pid))
         if grace_s:
-            self._process.terminate()
             self.wait(grace_s)
-        leftovers.kill(family)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self._family += leftovers.tree(psutil.Process(self._process.pid))
+        leftovers.kill(self._family)
         self._process.wait()
-        self._process = None
+        self._process, self._family = None, []
 
 
 def _end_with_parent(parent: int) -> Callable[[], None]:

@@ -98,7 +98,7 @@ class Supervisor:
             while status is None and time.monotonic() < deadline and not self._requests.is_set():
                 status = child.wait(self._pace.tick_s)
         finally:
-            child.stop(grace_s=0)
+            child.end(grace_s=0)
         if status != 0 and not self._requests.is_set():
             ending = "did not end in time" if status is None else f"ended with status {status}"
             self._note("failed", f"{preparation.name} {ending}; see {self._layout.log(preparation.name)}")
@@ -133,9 +133,14 @@ class Supervisor:
         log.info("%s started, pid %s", child.component.name, child.watched.pid)
 
     def _stop(self) -> None:
-        for child in reversed(self._children):
-            child.stop(grace_s=0 if self._is_hurried else self._pace.grace_s)
-            log.info("%s stopped", child.component.name)
+        """Stop the first component last: what the others finish in their grace needs it."""
+        for wave in (self._children[1:], self._children[:1]):
+            for child in wave:
+                child.ask_to_end()
+            deadline = time.monotonic() + self._pace.grace_s
+            for child in reversed(wave):
+                child.end(grace_s=0 if self._is_hurried else max(0.0, deadline - time.monotonic()))
+                log.info("%s stopped", child.component.name)
         for name in [child.component.name for child in self._children]:
             leftovers.sweep(self._layout, component=name)
 
