@@ -132,7 +132,11 @@ def _tunable() -> _Sections:
             # A changed DAG is otherwise not written within 30 s of its previous write: a fix would wait that long.
             "min_serialized_dag_update_interval": 0,
         },
-        "logging": {"colored_console_log": False},
+        "logging": {
+            "colored_console_log": False,
+            # A file of its own for each DAG file and day grows for ever; the log of the dag-processor is bounded.
+            "dag_processor_log_target": "stdout",
+        },
         # Also the time that open connections of the UI may delay the stop.
         "api": {"worker_timeout": 10},
         "dag_processor": {"bundle_refresh_check_interval": 1},
