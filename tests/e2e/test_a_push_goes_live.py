@@ -19,8 +19,13 @@ def test_after_up_the_head_of_the_branch_is_live_in_airflow(deployment: Deployme
     assert status["url"] == deployment.url
     assert status["sources"][0]["upstream"] == {"ref": "main", "revision": head}
     assert status["sources"][0]["live"]["revision"] == head
-    listed = deployment.api("GET", f"/api/v2/dags?bundle_name=dags&bundle_version={head}").json()["dags"]
-    assert {dag["dag_id"] for dag in listed} >= {"first", "ticker"}
+
+    def listed() -> set[str]:
+        answer = deployment.api("GET", f"/api/v2/dags?bundle_name=dags&bundle_version={head}")
+        return {dag["dag_id"] for dag in answer.json()["dags"]}
+
+    # At once after `up`; DAGs that a later release did not change follow with the DAG processor's next round.
+    wait_until(lambda: listed() >= {"first", "ticker"}, "all DAGs under the live version", timeout_s=60)
 
 
 def test_a_push_of_a_new_dag_goes_live_by_itself(deployment: Deployment) -> None:
