@@ -26,6 +26,11 @@ class Confirmation:
     publish_to_live_s: float
 
 
+def is_confirmed(mirror: Mirror, number: int) -> bool:
+    """Tell whether a release was the last one to be confirmed."""
+    return (mirror.read_record(RECORD) or {}).get("release") == number
+
+
 def confirm(
     mirror: Mirror,
     number: int,

@@ -83,12 +83,11 @@ def _live(mirror: mirrors.Mirror) -> Live | None:
     if revision is None or not newest:
         return None
     release = newest[0]
-    confirmed = mirror.read_record(confirm.RECORD) or {}
     return Live(
         release=release.number,
         revision=revision,
         published_at=release.published_at,
-        confirmed=confirmed.get("release") == release.number,
+        confirmed=confirm.is_confirmed(mirror, release.number),
     )
 
 

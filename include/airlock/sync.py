@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from airlock import __version__, credentials, mirror as mirrors, release as releases, scratch, tree
+from airlock import __version__, confirm, credentials, mirror as mirrors, release as releases, scratch, tree
 from airlock.errors import AirlockError, StateError
 from airlock.lockfile import distributions
 from airlock.mirror import Mirror
@@ -199,7 +199,7 @@ def _publish(mirror: Mirror, state: State, verdict: Verdict, live: str | None, r
         return Outcome(
             result="unchanged", reason="LostRace", message="another release was published meanwhile", **common
         )
-    awaited = tuple(dag.dag_id for dag in verdict.dags if dag.file in affected)
+    awaited = _awaited(verdict, affected)
     message = f"release {release.number} is live: {verdict.summary}"
     return Outcome(
         result="published",
@@ -212,7 +212,13 @@ def _publish(mirror: Mirror, state: State, verdict: Verdict, live: str | None, r
     )
 
 
+def _awaited(verdict: Verdict, files: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dag.dag_id for dag in verdict.dags if dag.file in files)
+
+
 def _unchanged(mirror: Mirror, release: Release) -> Outcome:
+    # A sync that was killed after its publish left a release that nobody has confirmed.
+    verdict = None if confirm.is_confirmed(mirror, release.number) else mirror.read_verdict(release.revision)
     return Outcome(
         source=mirror.source.name,
         result="unchanged",
@@ -220,6 +226,7 @@ def _unchanged(mirror: Mirror, release: Release) -> Outcome:
         message=f"{release.revision[:12]} is live already, as release {release.number}",
         revision=release.revision,
         release=release.number,
+        awaited=_awaited(verdict, affected_files(mirror, verdict, release.previous)) if verdict else (),
     )
 
 

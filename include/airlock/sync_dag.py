@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, Asset, AssetAlias, AssetWatcher, Param, dag, get_current_context, task
@@ -96,7 +97,8 @@ def sync(name: str) -> dict[str, Any]:
     return document
 
 
-@task
+# A worker that is killed while it waits costs a retry, not the confirmation.
+@task(retries=2, retry_delay=timedelta(seconds=5))
 def confirm(outcome: dict[str, Any]) -> dict[str, Any] | None:
     """Wait until the DAG processor shows the release."""
     from airlock import sync_task

@@ -33,12 +33,12 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
 
 
 def confirm(document: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any] | None:
-    """Confirm what a sync published; nothing to do when it published nothing."""
-    if document["result"] != "published":
-        log.info("nothing was published: %s", document["message"])
-        return None
+    """Confirm the release that a sync found or made live; nothing to do when there is none, or it is confirmed."""
     source = sources.named(sources.load(environ), document["source"])
     mirror = mirrors.of(states.from_environment(environ), source)
+    if document["release"] is None or confirms.is_confirmed(mirror, document["release"]):
+        log.info("there is nothing to confirm: %s", document["message"])
+        return None
     done = confirms.confirm(mirror, document["release"], document["awaited"], stored_version=stack.stored_version)
     if done is None:
         log.info("release %s was superseded before the DAG processor showed it", document["release"])

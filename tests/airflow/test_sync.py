@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.upstream import Upstream
 
-from airlock import mirror as mirrors, project, release as releases, status, sync
+from airlock import confirm, mirror as mirrors, project, release as releases, status, sync
 from airlock.errors import StateError, UpstreamError
 from airlock.mirror import Mirror
 from airlock.source import Source
@@ -171,6 +171,18 @@ def test_another_ref_can_be_published_and_the_branch_takes_over_with_its_next_pu
     third = upstream.push(good("third"))
     run()
     assert releases.live_revision(mirror) == third
+
+
+def test_a_release_that_nobody_confirmed_is_awaited_by_the_next_sync(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror
+) -> None:
+    upstream.push({**good("etl"), **good("second")})
+    run()
+    upstream.push({"etl.py": GOOD.format(name="etl") + "\n"})
+    revision = run().revision
+    assert run().awaited == ("etl",)
+    confirm.confirm(mirror, 2, ["etl"], stored_version=lambda _: revision)
+    assert run().awaited == ()
 
 
 def test_only_dags_whose_inputs_changed_are_awaited(run: Callable[..., sync.Outcome], upstream: Upstream) -> None:
