@@ -198,20 +198,30 @@ class ForkServer:
 
     def _serve(self, selector: selectors.BaseSelector, children: dict[int, _Child]) -> None:
         nearest = min((child.deadline for child in children.values()), default=time.monotonic())
-        for key, _ in selector.select(timeout=max(0.0, min(nearest - time.monotonic(), 1.0))):
+        # A message that came together with another one is here already: the socket would never tell of it again.
+        timeout_s = 0.0 if b"\n" in self._unread else max(0.0, min(nearest - time.monotonic(), 1.0))
+        ready = selector.select(timeout=timeout_s)
+        for key, _ in ready:
             child = key.data
             if child is None:
-                answer = self._receive(time.monotonic() + _START_TIMEOUT_S)
-                if "ended" in answer:
-                    children[answer["ended"]].ended = answer
-            elif key.fileobj is child.asks:
+                continue
+            if key.fileobj is child.asks:
                 self._read_request(child, selector)
             else:
                 self._read_pipe(child, key.fd, selector)
+        if any(key.data is None for key, _ in ready):
+            self._note_end(children)
+        while b"\n" in self._unread:
+            self._note_end(children)
         for child in children.values():
             if child.ended:  # a process that it left behind may still hold an end open: what is there now is all
                 for end in list(child.open):
                     self._drain(child, end, selector)
+
+    def _note_end(self, children: dict[int, _Child]) -> None:
+        answer = self._receive(time.monotonic() + _START_TIMEOUT_S)
+        if "ended" in answer:
+            children[answer["ended"]].ended = answer
 
     def _read_pipe(self, child: _Child, end: int, selector: selectors.BaseSelector) -> bool:
         data = os.read(end, 1 << 16)
