@@ -273,3 +273,24 @@ def test_processes_of_another_deployment_are_spared(layout: Layout, tmp_path: Pa
             assert [found.pid for found in leftovers.find(other)] == [process.pid]
         finally:
             process.kill()
+
+
+def test_a_disk_that_is_full_does_not_take_down_what_runs(layout: Layout, start: Start) -> None:
+    process = start(one=STEADY)
+    until_running(layout, 1)
+    first = pid_of(layout, "one")
+    assert first is not None
+    layout.run.rename(layout.run.with_name("gone"))  # nothing can be written there now, as on a full disk
+    os.kill(first, signal.SIGKILL)
+    until(lambda: {found.pid for found in leftovers.find(layout)} - {first, process.pid})
+    assert process.poll() is None
+    layout.run.with_name("gone").rename(layout.run)
+
+
+def test_a_component_that_cannot_be_started_is_tried_again(layout: Layout, start: Start) -> None:
+    layout.log("one").mkdir()
+    start(one=STEADY, two=STEADY)
+    until(lambda: supervision.read(layout) and record(layout).phase == "running")
+    assert record(layout).components[0].last_exit == "not started: Is a directory"
+    layout.log("one").rmdir()
+    until(lambda: pid_of(layout, "one") is not None)

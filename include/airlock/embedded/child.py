@@ -53,18 +53,25 @@ class Child:
         return Watched(name=self.component.name, pid=pid, failures=self._failures, last_exit=self._last_exit)
 
     def start(self) -> None:
-        """Start the process; its output goes to the end of its log."""
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self.component.argv,
-                cwd=self._cwd,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=_end_with_parent(os.getpid()),  # noqa: PLW1509 - the supervisor has one thread
-            )
+        """Start the process; its output goes to the end of its log.
+
+        Raises ``OSError`` when the system does not let it; then it is due again later, as after an end.
+        """
+        try:
+            with self._log.open("ab") as output:
+                self._process = subprocess.Popen(
+                    self.component.argv,
+                    cwd=self._cwd,
+                    env=self._environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=_end_with_parent(os.getpid()),  # noqa: PLW1509 - the supervisor has one thread
+                )
+        except OSError as error:
+            self._postpone(f"not started: {error.strerror}")
+            raise
         self._started_s = time.monotonic()
 
     def reap(self) -> str:
@@ -72,11 +79,10 @@ class Child:
         if self._process is None or self._process.poll() is None:
             return ""
         status = self._process.returncode
-        self._last_exit = f"status {status}" if status >= 0 else signal.Signals(-status).name
         self._process = None
-        stable = time.monotonic() - self._started_s >= STABLE_S
-        self._failures = 1 if stable else self._failures + 1
-        self._due_s = time.monotonic() + min(self._first_delay_s * 2.0 ** (self._failures - 1), _LONGEST_DELAY_S)
+        if time.monotonic() - self._started_s >= STABLE_S:
+            self._failures = 0
+        self._postpone(f"status {status}" if status >= 0 else signal.Signals(-status).name)
         return self._last_exit
 
     def wait(self, timeout_s: float) -> int | None:
@@ -105,6 +111,11 @@ class Child:
         leftovers.kill(self._family)
         self._process.wait()
         self._process, self._family = None, []
+
+    def _postpone(self, last_exit: str) -> None:
+        self._last_exit = last_exit
+        self._failures += 1
+        self._due_s = time.monotonic() + min(self._first_delay_s * 2.0 ** (self._failures - 1), _LONGEST_DELAY_S)
 
 
 def _end_with_parent(parent: int) -> Callable[[], None]:

@@ -11,6 +11,7 @@ from airlock.errors import StateError
 from airlock.state import State
 
 _NEEDED_BYTES = 300 * 1024 * 1024
+_FULL_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,11 @@ def prepare(layout: Layout) -> None:
         ) from error
     if free_bytes < _NEEDED_BYTES:
         raise disk_full(layout.root, free_bytes)
+
+
+def is_full(layout: Layout) -> bool:
+    """Tell whether the disk of a deployment has no room left."""
+    return shutil.disk_usage(layout.root).free < _FULL_BYTES
 
 
 def disk_full(path: Path, free_bytes: int | None = None) -> StateError:

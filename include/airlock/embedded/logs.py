@@ -15,7 +15,11 @@ def bound(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> None:
     """
     try:
         if path.stat().st_size > limit_bytes:
-            shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+            kept = path.with_name(f"{path.name}.1")
+            try:
+                shutil.copyfile(path, kept)
+            except OSError:  # the disk is full: better no old log than a longer one
+                kept.unlink(missing_ok=True)
             with path.open("r+b") as file:
                 file.truncate()
     except FileNotFoundError:

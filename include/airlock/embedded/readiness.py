@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from airlock import mirror as mirrors, status
-from airlock.embedded import health, logs, supervision
+from airlock.embedded import health, layout as layouts, logs, supervision
 from airlock.embedded.deployment import SOURCE, Deployment
 from airlock.embedded.layout import Layout
 from airlock.embedded.supervision import Supervision
@@ -113,6 +113,8 @@ def _attended(layout: Layout) -> Iterator[Supervision]:
 
 
 def _not_ready(layout: Layout, what: str, shown: list[str]) -> OperatorError:
+    if layouts.is_full(layout):
+        return layouts.disk_full(layout.root)
     tails = [f"--- end of {layout.log(name)}\n{logs.tail(layout.log(name), lines=_TAIL_LINES)}" for name in shown]
     return OperatorError(
         "\n".join([f"Airflow did not get ready: {what}", *tails]),

@@ -91,7 +91,9 @@ class Supervisor:
 
     def _prepare(self, preparation: Component) -> bool:
         child = self._child(preparation)
-        self._start(child)
+        if not self._start(child):
+            self._note("failed", f"{preparation.name} was {child.watched.last_exit}")
+            return False
         deadline = time.monotonic() + _PREPARE_S
         status = None
         try:
@@ -128,9 +130,14 @@ class Supervisor:
             self._start(child)
             self._note("running")
 
-    def _start(self, child: Child) -> None:
-        child.start()
+    def _start(self, child: Child) -> bool:
+        try:
+            child.start()
+        except OSError as error:
+            log.warning("%s cannot be started: %s", child.component.name, error)
+            return False
         log.info("%s started, pid %s", child.component.name, child.watched.pid)
+        return True
 
     def _stop(self) -> None:
         """Stop the first component last: what the others finish in their grace needs it."""
@@ -147,7 +154,10 @@ class Supervisor:
     def _note(self, phase: str, message: str = "") -> None:
         watched = tuple(child.watched for child in self._children)
         self._record = replace(self._record, phase=phase, message=message, components=watched)
-        supervision.write(self._layout, self._record)
+        try:
+            supervision.write(self._layout, self._record)
+        except OSError as error:  # a full disk must not take down what runs
+            log.warning("%s cannot be written: %s", self._layout.supervision, error)
 
 
 def main(argv: Sequence[str]) -> int:
