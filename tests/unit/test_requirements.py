@@ -15,7 +15,11 @@ from packaging.version import Version
 from airlock import project
 
 PYTHONS = ("3.11", "3.12", "3.13")
-PAIRS = {"requirements.txt": "requirements.lock", "requirements-dev.txt": "requirements-dev.lock"}
+PAIRS = {
+    "requirements.txt": "requirements.lock",
+    "requirements-dev.txt": "requirements-dev.lock",
+    "requirements-stack.txt": "requirements-stack.lock",
+}
 PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(\[[a-z,-]+])?==(?P<version>[^ ;]+)( ; (?P<marker>.+?))? \\")
 
 
@@ -92,11 +96,18 @@ def test_every_requirement_has_an_upper_bound(requirements: str) -> None:
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_the_tools_share_the_environments_versions(python: str) -> None:
+@pytest.mark.parametrize("other", ["requirements-dev.lock", "requirements-stack.lock"])
+def test_every_lock_shares_the_environments_versions(other: str, python: str) -> None:
     runtime = {pin.name: pin.version for pin in pins("requirements.lock") if pin.applies_to(python)}
-    tools = {pin.name: pin.version for pin in pins("requirements-dev.lock") if pin.applies_to(python)}
-    shared = runtime.keys() & tools.keys()
-    assert {name: tools[name] for name in shared} == {name: runtime[name] for name in shared}
+    others = {pin.name: pin.version for pin in pins(other) if pin.applies_to(python)}
+    shared = runtime.keys() & others.keys()
+    assert {name: others[name] for name in shared} == {name: runtime[name] for name in shared}
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_stack_has_all_that_the_embedded_deployment_has(python: str) -> None:
+    embedded = {pin.name for pin in pins("requirements.lock") if pin.applies_to(python)}
+    assert embedded <= {pin.name for pin in pins("requirements-stack.lock") if pin.applies_to(python)}
 
 
 def test_a_lock_that_lost_its_requirement_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
