@@ -7,14 +7,15 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from airlock import source as sources
 from airlock.embedded import deployment as deployments, layout
-from airlock.embedded.secret import ADMIN
 from airlock.errors import OperatorError, TransientError, UsageError
+from airlock.secret import ADMIN
 from airlock.state import State
 
 _TIMEOUT_S = 30.0
@@ -85,41 +86,56 @@ class Api:
 
 
 def connect(state: State, environ: Mapping[str, str] = os.environ) -> Api:
-    """Log in to the deployment: ``AIRLOCK_URL`` with ``AIRLOCK_TOKEN``, or the embedded one of this state directory.
+    """Log in to a deployment: that of ``AIRLOCK_URL``, with ``AIRLOCK_TOKEN`` or the password in the file
+    ``AIRLOCK_PASSWORD_FILE``, or the embedded one of this state directory.
 
     Raises ``UsageError`` when there is none, ``OperatorError`` when it does not let us in or does not answer.
     """
     if url := environ.get("AIRLOCK_URL"):
-        if not (token := environ.get("AIRLOCK_TOKEN")):
-            raise UsageError("AIRLOCK_URL is set and AIRLOCK_TOKEN is not", hint="get a token with POST /auth/token")
-        return Api(url=url.rstrip("/"), token=token)
+        url = url.rstrip("/")
+        if token := environ.get("AIRLOCK_TOKEN"):
+            return Api(url=url, token=token)
+        if file := environ.get("AIRLOCK_PASSWORD_FILE"):
+            hint = "set AIRLOCK_TOKEN; POST /auth/token gives one"
+            return _log_in(url, Path(file), user=environ.get("AIRLOCK_USER", ADMIN), hint=hint)
+        raise UsageError("AIRLOCK_URL is set and AIRLOCK_TOKEN is not", hint="get a token with POST /auth/token")
     place = layout.of(state)
     deployed = deployments.read(place)
     if deployed is None:
         raise UsageError(
             f"there is no deployment in {state.root}", hint="start one with airlock up, or name its --state DIR"
         )
+    return _log_in(deployed.url, place.password, user=ADMIN, hint="airlock down, then airlock up")
+
+
+def health(url: str) -> dict[str, str]:
+    """Return the status of each component of an Airflow, ``healthy`` or not, and nothing when it does not answer."""
     try:
-        password = place.password.read_text("utf-8").strip()
-        answer = httpx.post(
-            f"{deployed.url}/auth/token", json={"username": ADMIN, "password": password}, timeout=_TIMEOUT_S
-        )
-    except OSError as error:
-        raise OperatorError(
-            f"{place.password} cannot be read: {error.strerror}", hint="run as the user that ran airlock up"
-        ) from error
-    except httpx.HTTPError as error:
-        raise _unreachable(deployed.url, error) from error
-    if not answer.is_success:
-        raise OperatorError(
-            f"{deployed.url} refused the login of {ADMIN}: {_detail(answer)}", hint="airlock down, then airlock up"
-        )
-    return Api(url=deployed.url, token=str(answer.json()["access_token"]))
+        answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=_TIMEOUT_S)
+        found = answer.json() if answer.is_success else {}
+    except (httpx.HTTPError, ValueError):
+        return {}
+    return {name.replace("_", "-"): str(component["status"]) for name, component in found.items() if component}
 
 
 def sync_dag_id(source: sources.Source) -> str:
     """Return the id of the DAG that syncs a source."""
     return f"airlock_sync_{source.name}"
+
+
+def _log_in(url: str, file: Path, *, user: str, hint: str) -> Api:
+    try:
+        body = {"username": user, "password": file.read_text("utf-8").strip()}
+        answer = httpx.post(f"{url}/auth/token", json=body, timeout=_TIMEOUT_S)
+    except OSError as error:
+        raise OperatorError(
+            f"{file} cannot be read: {error.strerror}", hint="run as the user that started the deployment"
+        ) from error
+    except httpx.HTTPError as error:
+        raise _unreachable(url, error) from error
+    if not answer.is_success:
+        raise OperatorError(f"{url} refused the login of {user}: {_detail(answer)}", hint=hint)
+    return Api(url=url, token=str(answer.json()["access_token"]))
 
 
 def _unreachable(url: str, error: httpx.HTTPError) -> OperatorError:

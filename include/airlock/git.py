@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,8 @@ def init_bare(path: Path) -> None:
     if (path / "HEAD").exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # A process id alone means nothing: containers that share the folder have the same ones.
+    staging = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
     run(staging, "init", "--quiet", "--bare", "--initial-branch=live")
     run(staging, "config", "core.fsync", "all")
     run(staging, "config", "core.logAllRefUpdates", "true")

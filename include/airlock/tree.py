@@ -8,14 +8,13 @@ processor parses files again by modification time.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlock import git
+from airlock import git, scratch
 from airlock.errors import StateError
 
 # A parse that is under way when the release switches is stored under the new version (AIRFLOW issue: the version is
@@ -23,6 +22,7 @@ from airlock.errors import StateError
 # after.
 _LEAD_S = 3.0
 _SYMLINK, _SUBMODULE = "120000", "160000"
+_STAGING = "staging"  # beside the trees: Airflow counts what lies among them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +61,8 @@ def materialise(
     """Make sure that the tree of a commit stands complete at ``trees/<revision>`` and return that path.
 
     ``previous`` is a revision whose tree may stand there too; ``affected`` are paths whose content is the same but
-    that have to be parsed again. Several processes may do this at once. A crash leaves a staging directory with a
-    name of its own, which the next call for the same revision removes.
+    that have to be parsed again. Several processes of several containers may do this at once. A crash leaves a staging
+    directory, which the next call removes.
     """
     final = trees / revision
     if final.is_dir():
@@ -71,25 +71,23 @@ def materialise(
         trees.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _disk_error(trees, error) from error
-    _remove_abandoned(trees, revision)
-    staging = trees / f".{revision}.{os.getpid()}.tmp"
     base = trees / previous if previous else None
     kept = _unchanged(repository, previous, revision, set(affected)) if base and base.is_dir() and previous else set()
     wanted = entries(repository, revision)
-    try:
-        linked = _link(base, staging, sorted(kept)) if base else set()
-        fresh = [path for path in wanted if path not in linked]
-        _write(repository, revision, staging, paths=fresh)
-        soon = time.time() + _LEAD_S
-        for path in fresh:
-            if wanted[path].mode not in (_SYMLINK, _SUBMODULE):
-                os.utime(staging / path, (soon, soon))
-        staging.rename(final)
-    except OSError as error:
-        if not final.is_dir():  # otherwise another process was faster, and its tree is as good
-            raise _disk_error(final, error) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with scratch.directory(trees.with_name(_STAGING)) as place:
+        staging = place / revision
+        try:
+            linked = _link(base, staging, sorted(kept)) if base else set()
+            fresh = [path for path in wanted if path not in linked]
+            _write(repository, revision, staging, paths=fresh)
+            soon = time.time() + _LEAD_S
+            for path in fresh:
+                if wanted[path].mode not in (_SYMLINK, _SUBMODULE):
+                    os.utime(staging / path, (soon, soon))
+            staging.rename(final)
+        except OSError as error:
+            if not final.is_dir():  # otherwise another process was faster, and its tree is as good
+                raise _disk_error(final, error) from error
     return final
 
 
@@ -145,23 +143,6 @@ def _write(repository: Path, revision: str, target: Path, *, paths: list[str] | 
             index.unlink(missing_ok=True)
     except OSError as error:
         raise _disk_error(target, error) from error
-
-
-def _remove_abandoned(trees: Path, revision: str) -> None:
-    for staging in trees.glob(f".{revision}.*.tmp*"):
-        pid = staging.name.split(".")[2]
-        if pid.isdigit() and not _is_running(int(pid)):
-            shutil.rmtree(staging, ignore_errors=True) if staging.is_dir() else staging.unlink(missing_ok=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _disk_error(path: Path, error: OSError) -> StateError:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.upstream import Upstream
 
-from airlock import tree
+from airlock import scratch, tree
 from airlock.errors import CommandFailed
 from airlock.mirror import Mirror
 from airlock.state import State
@@ -95,12 +96,27 @@ def test_what_a_killed_maker_left_is_not_taken_for_a_tree_and_goes(
 ) -> None:
     revision = upstream.push(FILES)
     fetch()
-    dead = state.trees("dags") / f".{revision}.{2**22 + 5}.tmp"
-    dead.mkdir(parents=True)
-    (dead / "half.py").touch()
+    staging = state.trees("dags").with_name("staging")
+    maker = multiprocessing.get_context("fork").Process(target=die_while_staging, args=(staging, revision))
+    maker.start()
+    maker.join()
+    assert list(staging.rglob("half.py"))
     made = tree.materialise(mirror.path, revision, state.trees("dags"))
     assert contents(made) == FILES
     assert [path.name for path in state.trees("dags").iterdir()] == [revision]
+    assert list(staging.iterdir()) == []
+
+
+def test_what_another_container_is_making_is_left_alone(
+    mirror: Mirror, state: State, upstream: Upstream, fetch: Fetch
+) -> None:
+    revision = upstream.push(FILES)
+    fetch()
+    # Its processes have ids that mean nothing here; only the lock tells that it lives.
+    with scratch.directory(state.trees("dags").with_name("staging")) as theirs:
+        (theirs / "half.py").touch()
+        tree.materialise(mirror.path, revision, state.trees("dags"))
+        assert (theirs / "half.py").exists()
 
 
 def test_a_commit_that_is_not_there_leaves_nothing_behind(
@@ -111,6 +127,13 @@ def test_a_commit_that_is_not_there_leaves_nothing_behind(
     with pytest.raises(CommandFailed):
         tree.materialise(mirror.path, "0" * 40, state.trees("dags"))
     assert list(state.trees("dags").iterdir()) == []
+
+
+def die_while_staging(staging: Path, revision: str) -> None:
+    with scratch.directory(staging) as place:
+        (place / revision).mkdir()
+        (place / revision / "half.py").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ import os
 import platform
 from typing import Any
 
-from airlock import status
+from airlock import api, status
 from airlock.cli import options, report
 from airlock.embedded import deployment as deployments, layout, supervision
 from airlock.lockfile import artifact, distributions, store
@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(document))
         return 0
-    print(f"{document['url']} {'is running' if document['running'] else 'is stopped; airlock up starts it'}")
+    stopped = "is stopped; airlock up starts it" if document["password_file"] else "does not answer"
+    print(f"{document['url']} {'is running' if document['running'] else stopped}")
     for source in found:
         print(_text(source))
     environment = document["environment"]
@@ -47,12 +48,28 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _deployment(state: State) -> dict[str, Any]:
+    return _elsewhere(state, url) if (url := os.environ.get("AIRLOCK_URL")) else _embedded(state)
+
+
+def _elsewhere(state: State, url: str) -> dict[str, Any]:
+    components = api.health(url)
+    return {
+        "url": os.environ.get("AIRFLOW__API__BASE_URL", url),
+        "state": str(state.root),
+        "running": bool(components) and all(status == "healthy" for status in components.values()),
+        "components": components,
+        "password_file": None,
+        "sample": None,
+    }
+
+
+def _embedded(state: State) -> dict[str, Any]:
     place = layout.of(state)
     deployed = deployments.read(place)
     supervisor = supervision.running(place)
     sample = deployed is not None and deployed.is_sample
     return {
-        "url": deployed.url if deployed else os.environ.get("AIRLOCK_URL"),
+        "url": deployed.url if deployed else None,
         "state": str(state.root),
         "running": supervisor is not None and supervisor.phase == "running",
         "components": {watched.name: watched.pid for watched in supervisor.components} if supervisor else {},

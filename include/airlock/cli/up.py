@@ -21,9 +21,9 @@ from airlock.embedded import launch, layout as layouts, logs, readiness, stop, s
 from airlock.embedded.launch import Launched
 from airlock.embedded.layout import Layout
 from airlock.embedded.readiness import Outcome
-from airlock.embedded.secret import ADMIN
 from airlock.errors import OperatorError
 from airlock.process import redact
+from airlock.secret import ADMIN
 from airlock.state import State
 
 HELP = "start Airflow on this machine and follow a DAG repository; ready when its first release is live"

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from airlock.embedded.layout import Layout
-from airlock.embedded.secret import write_private
 from airlock.errors import StateError
+from airlock.secret import write_private
 
 HOST = "127.0.0.1"
 SOURCE = "dags"

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from airlock.embedded.deployment import HOST, Deployment
-from airlock.embedded.secret import ADMIN
+from airlock.secret import ADMIN
 
 _TIMEOUT_S = 10.0
 _NAMES = {"scheduler": "scheduler", "dag_processor": "dag-processor", "triggerer": "triggerer"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from airlock import project
+from airlock import project, secret
 from airlock.embedded import (
     components,
     deployment as deployments,
@@ -18,7 +19,6 @@ from airlock.embedded import (
     lock,
     port,
     repository,
-    secret,
     settings,
     supervision,
 )
@@ -89,8 +89,9 @@ def _prepared(layout: Layout, options: Options, *, say: Callable[[str], None]) -
         say(f"ended what an earlier deployment had left: {count} processes")
     port.check_free(deployment.port)
     deployment = repository.settled(deployment, layout)
-    config = settings.config_text(layout, deployment, secret.load(layout))
-    secret.write_private(layout.airflow / "airflow.cfg", config)
+    secrets = secret.load(layout.secrets)
+    secret.write_private(layout.passwords, json.dumps({secret.ADMIN: secrets.admin_password}))
+    secret.write_private(layout.airflow / "airflow.cfg", settings.config_text(layout, deployment, secrets))
     deployments.write(layout, deployment)
     layout.supervision.unlink(missing_ok=True)
     return deployment

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlock.errors import StateError
+from airlock.secret import ADMIN_PASSWORD
 from airlock.state import State
 
 _NEEDED_BYTES = 300 * 1024 * 1024
@@ -38,7 +39,12 @@ class Layout:
     @property
     def password(self) -> Path:
         """The password of the user ``admin``."""
-        return self.secrets / "admin-password"
+        return self.secrets / ADMIN_PASSWORD
+
+    @property
+    def passwords(self) -> Path:
+        """The same in the form that the simple auth manager reads."""
+        return self.secrets / "passwords.json"
 
     @property
     def run(self) -> Path:

@@ -5,24 +5,13 @@ Runs before the components start, so nothing else uses the database.
 
 from __future__ import annotations
 
-POOL = "airlock"
-_SLOTS = 4
+from airlock import database
 
 
 def main() -> None:
     """Create or upgrade the database, make the pool of the system DAGs, and close the jobs of the last run."""
-    from airflow.utils import db
-
-    db.upgradedb()
-    _make_pool()
+    database.prepare()
     _close_jobs()
-
-
-def _make_pool() -> None:
-    from airflow.models.pool import Pool
-
-    if Pool.get_pool(POOL) is None:
-        Pool.create_or_update_pool(POOL, _SLOTS, "Airlock's own DAGs, one slot a task", include_deferred=False)
 
 
 def _close_jobs() -> None:

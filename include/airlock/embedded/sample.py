@@ -17,12 +17,7 @@ _TIMEOUT_S = 60
 
 def ensure(layout: Layout) -> None:
     """Make the repository and the clone where they are missing; what the user did to them stays."""
-    if not (layout.sample_upstream / "HEAD").exists():
-        layout.sample_upstream.parent.mkdir(parents=True, exist_ok=True)
-        staging = _emptied(layout.sample_upstream)
-        _git("init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(staging))
-        _first_commit(layout, staging)
-        staging.rename(layout.sample_upstream)
+    make_upstream(layout.sample_upstream)
     if not layout.sample_clone.exists():
         staging = _emptied(layout.sample_clone)
         _git("clone", "--quiet", str(layout.sample_upstream), str(staging))
@@ -34,8 +29,18 @@ def ensure(layout: Layout) -> None:
         staging.rename(layout.sample_clone)
 
 
-def _first_commit(layout: Layout, upstream: Path) -> None:
-    work = _emptied(layout.sample_upstream.with_name("first"))
+def make_upstream(path: Path) -> None:
+    """Make the bare repository with its first commit, complete or not at all; one that is there stays as it is."""
+    if (path / "HEAD").exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = _emptied(path)
+    _git("init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(staging))
+    _first_commit(staging, work=_emptied(path.with_name("first")))
+    staging.rename(path)
+
+
+def _first_commit(upstream: Path, *, work: Path) -> None:
     shutil.copytree(_FILES, work, ignore=shutil.ignore_patterns("__pycache__"))
     in_work = ("-C", str(work), *_AUTHOR)
     _git("init", "--quiet", f"--initial-branch={BRANCH}", str(work))

@@ -12,7 +12,7 @@ from typing import Any
 from airlock import project
 from airlock.embedded.deployment import HOST, SOURCE, Deployment
 from airlock.embedded.layout import Layout
-from airlock.embedded.secret import ADMIN, Secrets
+from airlock.secret import ADMIN, Secrets
 from airlock.source import BUNDLE_CLASS
 from airlock.state import State
 
@@ -101,7 +101,7 @@ def _fixed(layout: Layout, deployment: Deployment, secrets: Secrets) -> _Section
             "auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
             "simple_auth_manager_users": f"{ADMIN}:admin",
             "simple_auth_manager_all_admins": False,
-            "simple_auth_manager_passwords_file": secrets.passwords_file,
+            "simple_auth_manager_passwords_file": layout.passwords,
             "load_examples": False,
             "dags_folder": project.ROOT / "dags",
             "plugins_folder": project.ROOT / "plugins",

@@ -6,14 +6,18 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from airlock.errors import OperatorError, StateError
-from airlock.lockfile import artifact, current, store
+from airlock import project
+from airlock.errors import AirlockError, OperatorError, StateError
+from airlock.lockfile import artifact, current, distributions, folder, store
 from airlock.lockfile.artifact import Artifact
 from airlock.lockfile.manifest import Manifest, Problem
 from airlock.state import State
 
 # For every other reason a person has to do something, and the run says so in red.
 _PASSING = "IndexUnreachable"
+
+BUILT = project.ROOT / "lock"
+"""Where the build of a container image leaves the lockfile of what it installed."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +55,7 @@ def publish(state: State, *, make: Callable[[Artifact | None], Artifact] = curre
     """
     expected = store.commit_of(state.environment)
     before = _readable(state) if expected else None
-    made = make(before)
+    made = make(_fitting(before))
     changes = store.changes(before.manifest if before else None, made.manifest)
     commit = store.publish(state.environment, made, expected=expected, changes=changes)
     outcome = Outcome(commit=commit, is_new=commit != expected, manifest=made.manifest, changes=changes)
@@ -77,6 +81,19 @@ def require_complete(outcome: Outcome) -> None:
             hint=problem.hint,
             reason=problem.reason,
         )
+
+
+def _fitting(published: Artifact | None) -> Artifact | None:
+    """Return the lockfile that is worth verifying: the published one, or the one that was made with the image.
+
+    The image's needs no package index at run time.
+    """
+    if published and published.manifest.is_complete and published.manifest.environment == distributions.digest():
+        return published
+    try:
+        return folder.read(BUILT)
+    except AirlockError:
+        return published
 
 
 def _readable(state: State) -> Artifact | None:

@@ -6,7 +6,7 @@ import pytest
 
 from airlock import git
 from airlock.errors import OperatorError
-from airlock.lockfile import publication, store
+from airlock.lockfile import folder, publication, store
 from airlock.lockfile.manifest import Problem
 from airlock.state import State
 
@@ -35,6 +35,17 @@ def test_what_is_published_is_offered_for_another_use(state, wheelhouse, make_lo
     for _ in range(2):
         publication.publish(state, make=lambda previous: offered.append(previous) or lockfile)
     assert offered == [None, lockfile]
+
+
+def test_the_lockfile_of_the_image_is_offered_first_so_that_no_index_is_asked(
+    state, wheelhouse, make_lockfile, tmp_path, monkeypatch
+):
+    built = make_lockfile(wheelhouse.add("one"))
+    folder.write(tmp_path / "lock", built)
+    monkeypatch.setattr(publication, "BUILT", tmp_path / "lock")
+    offered = []
+    publication.publish(state, make=lambda previous: offered.append(previous) or built)
+    assert offered == [built]
 
 
 def test_changes_against_what_was_published_are_told(state, wheelhouse, make_lockfile):

@@ -1,0 +1,50 @@
+# The image of every Airflow service of the stack: the official one, with exactly the packages of requirements-stack.lock.
+ARG BASE_IMAGE=apache/airflow:3.3.2-python3.13
+FROM ${BASE_IMAGE}
+
+# The code belongs to root, so that no task can change it; the folders that volumes are mounted to belong to the user that
+# runs Airflow, and a new volume takes their owner over.
+USER root
+RUN set -eu; \
+    git --version >/dev/null || { apt-get update -qq; apt-get install -y -qq --no-install-recommends git; rm -rf /var/lib/apt/lists/*; }; \
+    install -d -m 0755 /opt/airlock; \
+    install -d -o 50000 -g 0 -m 2775 /opt/airlock/state /opt/airlock/sample /opt/airlock/lock; \
+    install -d -o 50000 -g 0 -m 0750 /opt/airlock/secrets; \
+    install -d -o 50000 -g 0 -m 0755 /opt/airlock/backend
+USER 50000
+WORKDIR /opt/airlock
+ENV PATH=/opt/airlock/bin:${PATH} \
+    PYTHONPATH=/opt/airlock/include \
+    PYTHONUNBUFFERED=1 \
+    UV_SYSTEM_CERTS=1 \
+    AIRLOCK_STATE=/opt/airlock/state
+
+# What the base image has besides is removed: what is tested is what runs, and the lockfile stays small.
+COPY requirements-stack.lock requirements-extra.txt ./
+# An index of your own; one with a password belongs into a base image of yours, since arguments can be read in the image.
+ARG UV_DEFAULT_INDEX
+RUN --mount=type=cache,id=airlock-uv,target=/tmp/airlock-uv,uid=50000,gid=0 set -eu; umask 0002; \
+    export UV_CACHE_DIR=/tmp/airlock-uv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1; \
+    command -v uv >/dev/null || python -m pip install --no-cache-dir --quiet uv; \
+    uv pip sync --quiet --require-hashes requirements-stack.lock; \
+    sed '/--hash/d; s/ \\$//' requirements-stack.lock >/tmp/constraints.txt; \
+    uv pip install --quiet --constraints /tmp/constraints.txt --requirements requirements-extra.txt; \
+    rm /tmp/constraints.txt
+
+COPY deploy/docker/airlock bin/airlock
+COPY dags dags
+COPY plugins plugins
+COPY include include
+USER root
+RUN python -m compileall -q include
+USER 50000
+
+# The lockfile is made where a package index answers; the running stack verifies it and publishes the same bytes.
+RUN --mount=type=cache,id=airlock-uv,target=/tmp/airlock-uv,uid=50000,gid=0 \
+    UV_CACHE_DIR=/tmp/airlock-uv airlock lock --out lock
+
+ARG REVISION=""
+LABEL org.opencontainers.image.title="Airlock" \
+      org.opencontainers.image.description="A self-managing Airflow: git push, validate, publish" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"

@@ -1,0 +1,1 @@
+"""What the services of the container stack run besides Airflow itself: secrets, preparation, health."""
