@@ -15,6 +15,24 @@ _FOREIGN = re.compile(r"(GIT|AIRFLOW|AIRLOCK|UV|_AIRFLOW)_.*|VIRTUAL_ENV|PYTHON(
 REAL_HOME = Path.home()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--on``."""
+    parser.addoption(
+        "--on", choices=("embedded", "compose", "celery"), default="embedded", help="which deployment stories are about"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that are about another kind of deployment; a test without a mark is about every kind."""
+    kind = config.getoption("--on")
+    marks = {"embedded", "compose", "celery"}
+    others = [
+        item for item in items if (own := marks & {mark.name for mark in item.iter_markers()}) and kind not in own
+    ]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
+
+
 @pytest.fixture(autouse=True)
 def own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Hide the user's configuration from the test, and prove afterwards that it stayed hidden."""
@@ -23,6 +41,7 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("DOCKER_CONFIG", os.environ.get("DOCKER_CONFIG", str(REAL_HOME / ".docker")))  # its plugins
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Dora")

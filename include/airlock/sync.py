@@ -32,6 +32,7 @@ from airlock.verdict import Verdict, compare
 log = logging.getLogger(__name__)
 
 RECORD = "sync"
+SYSTEM_DAGS = ("airlock_lockfile", "airlock_housekeeping")
 Result = Literal["published", "unchanged", "passed", "rejected", "error"]
 
 
@@ -232,7 +233,7 @@ def _unchanged(mirror: Mirror, release: Release) -> Outcome:
 
 def _owners(mirror: Mirror, state: State) -> Mapping[str, str]:
     """Return the DAG ids that belong to other bundles: Airlock's own DAGs, and what other sources have live."""
-    owners = {"airlock_lockfile": "Airlock"}
+    owners = dict.fromkeys(SYSTEM_DAGS, "Airlock")
     for other in state.sources.glob("*.git"):
         owners[f"airlock_sync_{other.stem}"] = "Airlock"
         if other != mirror.path:

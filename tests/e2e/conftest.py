@@ -1,15 +1,20 @@
-"""One embedded deployment for the stories that do not break it, and makers of others for those that do."""
+"""One deployment for the stories that do not break it, and makers of others for those that do."""
 
 from __future__ import annotations
 
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import Deployment, Embedded
+from tests.e2e.stack import Stack, engine
 from tests.upstream import Upstream
+
+# The limit of an import is lowered so that a file that sleeps for ever is told within seconds.
+_IMPATIENT = {"AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "5"}
 
 DAG = """
 from airflow.sdk import dag, task
@@ -34,41 +39,92 @@ def dag_file(name: str, schedule: str = "None") -> str:
 
 
 @pytest.fixture(scope="session")
-def new_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    """Return a function that makes a deployment which is not started yet; all of them are stopped at the end."""
-    made: list[Deployment] = []
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which deployment the stories are told about: ``embedded``, ``compose`` or ``celery``."""
+    return str(request.config.getoption("--on"))
 
-    def make(name: str) -> Deployment:
+
+@pytest.fixture(scope="session")
+def new_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Embedded]]:
+    """Return a function that makes an embedded deployment which is not started yet; all are stopped at the end."""
+    made: list[Embedded] = []
+
+    def make(name: str) -> Embedded:
         folder = tmp_path_factory.mktemp(name)
-        upstream = Upstream(url=str(folder / "upstream.git"), clone=folder / "clone")
-        for command in (
-            ["init", "-q", "--bare", "-b", "main", upstream.url],
-            ["init", "-q", "-b", "main", str(upstream.clone)],
-        ):
-            subprocess.run(["git", *command], check=True, timeout=60)
-        upstream.git("config", "user.name", "Dora")
-        upstream.git("config", "user.email", "dora@example.com")
-        upstream.git("remote", "add", "origin", upstream.url)
-        # The limit of an import is lowered so that a file that sleeps for ever is told within seconds.
-        variables = {"AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "5", "HOME": os.environ["HOME"]}
-        deployment = Deployment(state=folder / "state", port=_free_port(), upstream=upstream, variables=variables)
+        url = str(folder / "upstream.git")
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", url], check=True, timeout=60)
+        upstream = _clone(folder, url)
+        variables = {**_IMPATIENT, "HOME": os.environ["HOME"]}
+        deployment = Embedded(state=folder / "state", port=_free_port(), upstream=upstream, variables=variables)
         made.append(deployment)
         return deployment
 
     yield make
     for deployment in made:
-        deployment.airlock("down")
+        deployment.down()
 
 
 @pytest.fixture(scope="session")
-def deployment(new_deployment: object) -> Deployment:
-    """A running deployment whose first release has two DAGs."""
-    assert callable(new_deployment)
-    started: Deployment = new_deployment("embedded")
-    started.upstream.push({"first.py": dag_file("first"), "ticker.py": dag_file("ticker", '"* * * * *"')})
-    done = started.up()
-    assert done.returncode == 0, done.stdout + done.stderr
-    return started
+def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Stack]]:
+    """Return a function that makes a compose stack which is not started yet; all are removed at the end."""
+    made: list[Stack] = []
+
+    def make(name: str, *, kind: str) -> Stack:
+        print(f"Docker engine {engine()}")
+        folder = tmp_path_factory.mktemp(name)
+        port, git_port, flower_port = _free_port(), _free_port(), _free_port()
+        settings = {
+            "COMPOSE_PROFILES": "sample,celery" if kind == "celery" else "sample",
+            "AIRLOCK_EXECUTOR": "CeleryExecutor" if kind == "celery" else "LocalExecutor",
+            "AIRLOCK_IMAGE": "airlock:test",
+            "AIRLOCK_REPO_URL": "git://git/dags.git",
+            "AIRLOCK_PORT": str(port),
+            "AIRLOCK_GIT_PORT": str(git_port),
+            "AIRLOCK_FLOWER_PORT": str(flower_port),
+        }
+        stack = Stack(
+            upstream=_clone(folder, f"git://127.0.0.1:{git_port}/dags.git"),
+            port=port,
+            folder=folder,
+            name=f"airlock-test-{name}",
+            settings=settings,
+            options=["--scale", "worker=2"] if kind == "celery" else [],
+            environment=_IMPATIENT,
+        )
+        made.append(stack)
+        stack.down()  # of an earlier run that was killed
+        stack.compose("build", "--quiet", timeout_s=900)
+        return stack
+
+    yield make
+    for stack in made:
+        stack.down()
+
+
+@pytest.fixture(scope="session")
+def deployment(kind: str, request: pytest.FixtureRequest) -> Deployment:
+    """A running deployment whose release has two DAGs."""
+    files = {"first.py": dag_file("first"), "ticker.py": dag_file("ticker", '"* * * * *"')}
+    if kind == "embedded":
+        embedded: Embedded = request.getfixturevalue("new_deployment")("embedded")
+        embedded.upstream.push(files)
+        done = embedded.up()
+        assert done.returncode == 0, done.stdout + done.stderr
+        return embedded
+    stack: Stack = request.getfixturevalue("new_stack")(kind, kind=kind)
+    done = stack.up()
+    assert done.returncode == 0, done.stdout + done.stderr + stack.logs()[-20000:]
+    stack.wait_for_live(stack.upstream.push(files))
+    return stack
+
+
+def _clone(folder: Path, url: str) -> Upstream:
+    upstream = Upstream(url=url, clone=folder / "clone")
+    subprocess.run(["git", "init", "-q", "-b", "main", str(upstream.clone)], check=True, timeout=60)
+    upstream.git("config", "user.name", "Dora")
+    upstream.git("config", "user.email", "dora@example.com")
+    upstream.git("remote", "add", "origin", upstream.url)
+    return upstream
 
 
 def _free_port() -> int:

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,34 +19,31 @@ from airlock import project
 
 
 @dataclass(kw_only=True)
-class Deployment:
-    """An embedded deployment that follows ``upstream``; every command is the one that a user types."""
+class Deployment(ABC):
+    """A deployment that follows ``upstream``; every command is the one that a user types."""
 
-    state: Path
-    port: int
     upstream: Upstream
-    variables: dict[str, str]
+    port: int
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def airlock(self, *args: str, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
-        """Run a command of the launcher on this deployment's state."""
-        command, *rest = args
-        return subprocess.run(
-            [str(project.ROOT / "airlock"), command, "--state", str(self.state), *rest],
-            env={**os.environ, **self.variables},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout_s,
-            stdin=subprocess.DEVNULL,
-        )
-
+    @abstractmethod
     def up(self, *args: str) -> subprocess.CompletedProcess[str]:
-        """Start it in the background."""
-        return self.airlock("up", "--detach", "--repo", self.upstream.url, "--port", str(self.port), *args)
+        """Start it in the background; it is ready then."""
+
+    @abstractmethod
+    def down(self) -> None:
+        """Stop it, and leave nothing running."""
+
+    @abstractmethod
+    def airlock(self, *args: str, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
+        """Run a command of Airlock on this deployment."""
+
+    @abstractmethod
+    def password(self) -> str:
+        """The administrator's password, from where the deployment keeps it."""
 
     def status(self) -> dict[str, Any]:
         """What ``airlock status --json`` says."""
@@ -59,8 +57,8 @@ class Deployment:
 
     def api(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """Call Airflow's REST API as the administrator."""
-        password = (self.state / "secrets" / "admin-password").read_text().strip()
-        login = httpx.post(f"{self.url}/auth/token", json={"username": "admin", "password": password}, timeout=60)
+        credentials = {"username": "admin", "password": self.password()}
+        login = httpx.post(f"{self.url}/auth/token", json=credentials, timeout=60)
         headers = {"Authorization": f"Bearer {login.json()['access_token']}"}
         return httpx.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=60)
 
@@ -109,6 +107,43 @@ class Deployment:
         wait_until(judged, f"a verdict on {revision}", timeout_s=timeout_s)
         verdict: dict[str, Any] = self.source()["last_verdict"]
         return verdict
+
+
+@dataclass(kw_only=True)
+class Embedded(Deployment):
+    """A deployment on this machine, with its state directory; ``variables`` are added to the user's environment."""
+
+    state: Path
+    variables: dict[str, str]
+
+    def up(self, *args: str) -> subprocess.CompletedProcess[str]:
+        return self.airlock("up", "--detach", "--repo", self.upstream.url, "--port", str(self.port), *args)
+
+    def down(self) -> None:
+        self.airlock("down")
+
+    def airlock(self, *args: str, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
+        command, *rest = args
+        words = [command, "--state", str(self.state), *rest]
+        return launcher(words, environ={**os.environ, **self.variables}, timeout_s=timeout_s)
+
+    def password(self) -> str:
+        return (self.state / "secrets" / "admin-password").read_text().strip()
+
+
+def launcher(
+    words: Sequence[str], *, environ: Mapping[str, str], timeout_s: float = 400
+) -> subprocess.CompletedProcess[str]:
+    """Run the launcher of this checkout."""
+    return subprocess.run(
+        [str(project.ROOT / "airlock"), *words],
+        env=dict(environ),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def wait_until(holds: Callable[[], bool], what: str, *, timeout_s: float) -> None:

@@ -9,15 +9,15 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.e2e.conftest import dag_file
-from tests.e2e.deployment import Deployment, wait_until
+from tests.e2e.deployment import Embedded, wait_until
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 
 
 @pytest.fixture(scope="module")
-def killed(new_deployment: Callable[[str], Deployment]) -> Deployment:
+def killed(new_deployment: Callable[[str], Embedded]) -> Embedded:
     """A running deployment that gets hurt."""
     deployment = new_deployment("killed")
     deployment.upstream.push({"first.py": dag_file("first")})
@@ -27,7 +27,7 @@ def killed(new_deployment: Callable[[str], Deployment]) -> Deployment:
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_a_killed_component_comes_back_and_the_next_push_goes_live(killed: Deployment, component: str) -> None:
+def test_a_killed_component_comes_back_and_the_next_push_goes_live(killed: Embedded, component: str) -> None:
     live = killed.source()["live"]["revision"]
     pid = killed.status()["components"][component]
     revision = killed.upstream.push(
@@ -39,7 +39,7 @@ def test_a_killed_component_comes_back_and_the_next_push_goes_live(killed: Deplo
     killed.wait_for_live(revision, timeout_s=240)
 
 
-def test_all_killed_at_once_in_the_middle_of_a_push_then_up_again(killed: Deployment) -> None:
+def test_all_killed_at_once_in_the_middle_of_a_push_then_up_again(killed: Embedded) -> None:
     live = killed.source()["live"]["revision"]
     revision = killed.upstream.push({"storm.py": dag_file("storm")})
     time.sleep(7)
@@ -54,7 +54,7 @@ def test_all_killed_at_once_in_the_middle_of_a_push_then_up_again(killed: Deploy
     killed.wait_for_live(following, timeout_s=120)
 
 
-def test_nothing_survives_down(killed: Deployment) -> None:
+def test_nothing_survives_down(killed: Embedded) -> None:
     assert of_state(killed.state)
     done = killed.airlock("down")
     assert done.returncode == 0, done.stderr

@@ -65,9 +65,12 @@ def dag_processor() -> str:
 
 
 def worker() -> str:
-    """It answers the broker. Celery without Airflow's settings is enough to ask."""
+    """It is given tasks at all, and answers the broker. Celery without Airflow's settings is enough to ask."""
     from celery import Celery
 
+    executor = os.environ.get("AIRFLOW__CORE__EXECUTOR", "")
+    if "Celery" not in executor:
+        return f"no task comes here, the executor is {executor}: set AIRLOCK_EXECUTOR=CeleryExecutor in .env"
     app = Celery(broker=place.secret("broker-url").read_text("utf-8").strip())
     name = f"celery@{socket.gethostname()}"
     return "" if app.control.inspect([name], timeout=_TIMEOUT_S).ping() else f"{name} does not answer"

@@ -5,19 +5,46 @@ Runs before Airflow's services start, at every start of the stack: what is there
 
 from __future__ import annotations
 
+import os
+import socket
+from urllib.parse import urlsplit
+
 from airlock import database
 from airlock.container import place
 from airlock.embedded import sample
+from airlock.errors import AirlockError, ConfigError
 from airlock.secret import ADMIN, ADMIN_PASSWORD
 
 _ADMIN_ROLE = "Admin"
 
 
 def main() -> None:
-    """Make what is missing."""
+    """Make what is missing. Ends with status 1 and a hint when the settings of the stack contradict each other."""
+    try:
+        require_broker(os.environ.get("AIRFLOW__CORE__EXECUTOR", ""))
+    except AirlockError as error:
+        raise SystemExit(f"airlock: {error}") from error
     sample.make_upstream(place.SAMPLE)
     database.prepare()
     _make_admin(place.secret(ADMIN_PASSWORD).read_text("utf-8").strip())
+
+
+def require_broker(executor: str) -> None:
+    """Return when tasks will find somebody who runs them.
+
+    Raises ``ConfigError`` when the executor sends them to Celery workers and there is no broker: without the profile
+    they would wait in the queue for ever.
+    """
+    if "Celery" not in executor:
+        return
+    address = urlsplit(place.secret("broker-url").read_text("utf-8").strip())
+    try:
+        socket.create_connection((str(address.hostname), address.port or 6379), timeout=10).close()
+    except OSError as error:
+        raise ConfigError(
+            f"AIRLOCK_EXECUTOR: {executor} needs the broker {address.hostname}, which does not answer: {error}",
+            hint="set COMPOSE_PROFILES=celery in .env, or leave AIRLOCK_EXECUTOR out",
+        ) from error
 
 
 def _make_admin(password: str) -> None:

@@ -1,0 +1,1 @@
+"""What can go: trees of old releases, unpacked objects, old task logs, old rows of Airflow's database."""

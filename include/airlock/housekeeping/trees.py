@@ -1,0 +1,67 @@
+"""Removes the trees of old releases. Their commits and records stay: a run that still needs one gets it made again."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from airlock import git, release as releases, scratch
+from airlock.housekeeping.removal import Removal, size_of
+from airlock.mirror import Mirror
+from airlock.state import State
+
+
+def remove_old(state: State, mirror: Mirror, *, keep: int, dry_run: bool) -> Removal:
+    """Remove the trees of a source except what is live, the newest ``keep`` releases, and what a running task uses.
+
+    A task holds Airflow's lock of the version that it runs (``BundleVersionLock``). Each tree goes in one step.
+    """
+    newest = releases.history(mirror, limit=keep)
+    kept = {release.revision for release in newest} | {releases.live_revision(mirror)}
+    trees = state.trees(mirror.source.name)
+    gone, size = [], 0
+    for tree in sorted(trees.glob("*")):
+        if not git.is_sha(tree.name) or tree.name in kept:
+            continue
+        tracking = state.cache / "bundles" / "_tracking" / mirror.source.name / tree.name
+        with _unused(tracking) as is_unused:
+            if not is_unused:
+                continue
+            size += size_of(tree.rglob("*"))
+            gone.append(f"{mirror.source.name} {tree.name[:12]}")
+            if not dry_run:
+                _remove(tree)
+                tracking.unlink(missing_ok=True)  # Airflow's own clean-up ends at a version without a tree
+    return Removal(names=tuple(gone), size=size, dry_run=dry_run)
+
+
+@contextmanager
+def _unused(tracking: Path) -> Iterator[bool]:
+    """Tell whether no task runs on a version, and keep tasks from starting on it for the time of the block."""
+    try:
+        descriptor = os.open(tracking, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield True  # no task ever ran on it
+        return
+    try:
+        yield _took(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _took(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _remove(tree: Path) -> None:
+    with scratch.directory(tree.parent.with_name("staging")) as grave:
+        tree.rename(grave / tree.name)  # a killed clean-up leaves it to the next user of the folder
+        shutil.rmtree(grave / tree.name, ignore_errors=True)
