@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ class Deployment(ABC):
     @abstractmethod
     def airlock(self, *args: str, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
         """Run a command of Airlock on this deployment."""
+
+    @abstractmethod
+    def python(self, script: str) -> str:
+        """Run a script with the deployment's own Python and return what it printed."""
 
     @abstractmethod
     def password(self) -> str:
@@ -124,26 +129,23 @@ class Embedded(Deployment):
 
     def airlock(self, *args: str, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
         command, *rest = args
-        words = [command, "--state", str(self.state), *rest]
-        return launcher(words, environ={**os.environ, **self.variables}, timeout_s=timeout_s)
+        return subprocess.run(
+            [str(project.ROOT / "airlock"), command, "--state", str(self.state), *rest],
+            env={**os.environ, **self.variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def python(self, script: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-P", "-c", script], check=True, capture_output=True, text=True, timeout=120
+        ).stdout
 
     def password(self) -> str:
         return (self.state / "secrets" / "admin-password").read_text().strip()
-
-
-def launcher(
-    words: Sequence[str], *, environ: Mapping[str, str], timeout_s: float = 400
-) -> subprocess.CompletedProcess[str]:
-    """Run the launcher of this checkout."""
-    return subprocess.run(
-        [str(project.ROOT / "airlock"), *words],
-        env=dict(environ),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout_s,
-        stdin=subprocess.DEVNULL,
-    )
 
 
 def wait_until(holds: Callable[[], bool], what: str, *, timeout_s: float) -> None:

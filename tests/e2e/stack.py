@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.deployment import Deployment, launcher
+from tests.e2e.deployment import Deployment
 
 from airlock import project
 
@@ -24,7 +24,7 @@ _UP_S = 600
 class Stack(Deployment):
     """The services of docker-compose.yaml under a project name of their own; ``settings`` is what stands in ``.env``.
 
-    ``environment`` is added to Airflow's services, as a user's docker-compose.override.yaml would.
+    ``environment`` is added to Airflow's services, ``volumes`` to the volumes, as by a docker-compose.override.yaml.
     """
 
     folder: Path
@@ -32,18 +32,32 @@ class Stack(Deployment):
     settings: dict[str, str]
     options: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    volumes: dict[str, Any] = field(default_factory=dict)
+    _password: str = ""
 
     def compose(self, *args: str, timeout_s: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run ``docker compose`` on this stack."""
-        self._write()
-        words = ["docker", "compose", "--project-name", self.name, "--env-file", str(self.folder / ".env")]
-        words += ["--project-directory", str(project.ROOT), "-f", str(project.ROOT / "docker-compose.yaml")]
-        words += ["-f", str(self.folder / "override.json"), *args]
         done = subprocess.run(
-            words, capture_output=True, text=True, check=False, timeout=timeout_s, stdin=subprocess.DEVNULL
+            ["docker", "compose", *args],
+            cwd=project.ROOT,
+            env={**os.environ, **self.variables()},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+            stdin=subprocess.DEVNULL,
         )
         assert done.returncode == 0 or not check, f"{' '.join(args)}\n{done.stdout}\n{done.stderr}"
         return done
+
+    def variables(self) -> dict[str, str]:
+        """The environment in which Compose means this stack."""
+        override = self.folder / "override.json"
+        override.parent.mkdir(parents=True, exist_ok=True)
+        changed = {"services": {name: {"environment": self.environment} for name in AIRFLOW_SERVICES}}
+        override.write_text(json.dumps(changed | ({"volumes": self.volumes} if self.volumes else {})))
+        files = f"{project.ROOT / 'docker-compose.yaml'}{os.pathsep}{override}"
+        return {**self.settings, "COMPOSE_PROJECT_NAME": self.name, "COMPOSE_FILE": files}
 
     def up(self, *args: str) -> subprocess.CompletedProcess[str]:
         return self.compose(
@@ -54,12 +68,35 @@ class Stack(Deployment):
         self.compose("--profile", "*", "down", "--volumes", "--timeout", "3", "--remove-orphans", timeout_s=180)
 
     def airlock(self, *args: str, timeout_s: float = 400) -> subprocess.CompletedProcess[str]:
-        if args[0] == "venv":  # the laptop's command
-            return launcher(args, environ={**os.environ, "AIRLOCK_PASSWORD": self.password()}, timeout_s=timeout_s)
+        if args[0] == "venv":
+            return self._venv(*args, timeout_s=timeout_s)
         return self.compose("exec", "-T", "api-server", "airlock", *args, timeout_s=timeout_s, check=False)
 
+    def python(self, script: str) -> str:
+        return self.compose("exec", "-T", "api-server", "python", "-P", "-c", script).stdout
+
+    def _venv(self, *args: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
+        """Run ``airlock venv`` on a laptop with the same Python: a new container, with the UI on its loopback."""
+        (server,) = self.containers("api-server")
+        words = [word.replace(self.url, "http://127.0.0.1:8080") for word in args]
+        options = ["--network", f"container:{server['Id']}", "--env", "AIRLOCK_PASSWORD", "--entrypoint", "airlock"]
+        return subprocess.run(
+            ["docker", "run", "--rm", *options, self.settings["AIRLOCK_IMAGE"], *words],
+            env={**os.environ, "AIRLOCK_PASSWORD": self.password()},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+
     def password(self) -> str:
-        return _password(self)
+        if not self._password:
+            self._password = self.compose("exec", "-T", "api-server", "cat", "secrets/admin-password").stdout
+        return self._password
+
+    def forget_password(self) -> None:
+        """Have the password read again the next time."""
+        self._password = ""
 
     def containers(self, *services: str) -> list[dict[str, Any]]:
         """The running containers of some services, or of all, as ``docker inspect`` tells them."""
@@ -90,13 +127,6 @@ class Stack(Deployment):
         """What services printed."""
         return self.compose("logs", "--no-color", "--no-log-prefix", *services).stdout
 
-    def _write(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lines = [f"{key}={value}" for key, value in self.settings.items()]
-        (self.folder / ".env").write_text("\n".join(lines) + "\n")
-        override = {"services": {name: {"environment": self.environment} for name in AIRFLOW_SERVICES}}
-        (self.folder / "override.json").write_text(json.dumps(override))
-
 
 def docker(*args: str, timeout_s: float = 120) -> str:
     """Run ``docker`` and return what it printed."""
@@ -109,12 +139,3 @@ def docker(*args: str, timeout_s: float = 120) -> str:
 def engine() -> str:
     """The version of the engine; fails where there is none, since these tests were asked for."""
     return docker("version", "--format", "{{.Server.Version}}").strip()
-
-
-_passwords: dict[str, str] = {}
-
-
-def _password(stack: Stack) -> str:
-    if stack.name not in _passwords:
-        _passwords[stack.name] = stack.compose("exec", "-T", "api-server", "cat", "secrets/admin-password").stdout
-    return _passwords[stack.name]

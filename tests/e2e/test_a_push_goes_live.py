@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import json
 import time
-import tomllib
 from pathlib import Path
 
 import httpx
 import pytest
-from packaging.pylock import Pylock
 from tests.e2e.conftest import dag_file
 from tests.e2e.deployment import Deployment, wait_until
+
+# What an installer would take from the lockfile on the deployment's own Python and system.
+SELECT = """
+import json, tomllib
+from packaging.pylock import Pylock
+
+lock = Pylock.from_dict(tomllib.loads({0!r}))
+print(json.dumps({{str(package.name): str(package.version) for package, _ in lock.select()}}))
+"""
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -155,8 +163,7 @@ def test_the_lockfile_is_served_to_those_who_log_in_and_tells_the_truth(deployme
     assert httpx.get(f"{deployment.url}{path}").status_code == 401
     wait_until(lambda: deployment.api("GET", path).status_code == 200, "the lockfile", timeout_s=120)
     served = deployment.api("GET", path)
-    lock = Pylock.from_dict(tomllib.loads(served.text))
-    selected = {str(package.name): str(package.version) for package, _ in lock.select()}
+    selected = json.loads(deployment.python(SELECT.format(served.text)))
     manifest = deployment.api("GET", "/airlock/lock/manifest.json").json()
     assert selected.keys() == manifest["distributions"].keys()
     assert selected["apache-airflow"] == manifest["airflow"] == "3.3.2"
