@@ -4,11 +4,11 @@ FROM ${BASE_IMAGE}
 
 # The code belongs to root, so that no task can change it; the folders that volumes are mounted to belong to the user that
 # runs Airflow, and a new volume takes their owner over.
-USER root
+USER 0
 RUN set -eu; \
-    git --version >/dev/null || { apt-get update -qq; apt-get install -y -qq --no-install-recommends git; rm -rf /var/lib/apt/lists/*; }; \
+    git --version; \
     install -d -m 0755 /opt/airlock; \
-    install -d -o 50000 -g 0 -m 2775 /opt/airlock/state /opt/airlock/sample /opt/airlock/lock; \
+    install -d -o 50000 -g 0 -m 2775 /opt/airlock/state /opt/airlock/sample; \
     install -d -o 50000 -g 0 -m 0750 /opt/airlock/secrets; \
     install -d -o 50000 -g 0 -m 0755 /opt/airlock/backend
 USER 50000
@@ -25,23 +25,24 @@ COPY requirements-stack.lock requirements-extra.txt ./
 ARG UV_DEFAULT_INDEX
 RUN --mount=type=cache,id=airlock-uv,target=/tmp/airlock-uv,uid=50000,gid=0 set -eu; umask 0002; \
     export UV_CACHE_DIR=/tmp/airlock-uv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1; \
-    command -v uv >/dev/null || python -m pip install --no-cache-dir --quiet uv; \
+    command -v uv >/dev/null || { sed -n '/^uv==/,/^ *# via/p' requirements-stack.lock >/tmp/uv.txt; \
+        python -m pip install --no-cache-dir --quiet --no-deps --require-hashes --requirement /tmp/uv.txt; }; \
     uv pip sync --quiet --require-hashes requirements-stack.lock; \
     sed '/--hash/d; s/ \\$//' requirements-stack.lock >/tmp/constraints.txt; \
     uv pip install --quiet --constraints /tmp/constraints.txt --requirements requirements-extra.txt; \
-    rm /tmp/constraints.txt
+    rm -f /tmp/constraints.txt /tmp/uv.txt
 
 COPY deploy/docker/airlock bin/airlock
 COPY dags dags
 COPY plugins plugins
 COPY include include
-USER root
-RUN python -m compileall -q include
-USER 50000
 
 # The lockfile is made where a package index answers; the running stack verifies it and publishes the same bytes.
-RUN --mount=type=cache,id=airlock-uv,target=/tmp/airlock-uv,uid=50000,gid=0 \
+USER 0
+RUN --mount=type=cache,id=airlock-uv,target=/tmp/airlock-uv,uid=50000,gid=0 set -eu; \
+    python -m compileall -q include; \
     UV_CACHE_DIR=/tmp/airlock-uv airlock lock --out lock
+USER 50000
 
 ARG REVISION=""
 LABEL org.opencontainers.image.title="Airlock" \

@@ -1,4 +1,4 @@
-"""Makes Airflow's database ready for a deployment. Nothing else uses it meanwhile."""
+"""``python -m airlock.database``: makes Airflow's database ready for a deployment. Nothing else uses it meanwhile."""
 
 from __future__ import annotations
 
@@ -19,3 +19,7 @@ def _make_pool() -> None:
 
     if Pool.get_pool(POOL) is None:
         Pool.create_or_update_pool(POOL, _SLOTS, "Airlock's own DAGs, one slot a task", include_deferred=False)
+
+
+if __name__ == "__main__":
+    prepare()
