@@ -10,25 +10,20 @@ import itertools
 import json
 import os
 import selectors
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import psutil
-
 from airlock.errors import CommandTimeout, OperatorError
-from airlock.validate import environment
 from airlock.validate.answers import Answers, Asked
+from airlock.validate.launch import Launch, LocalLaunch
 
 _START_TIMEOUT_S = 180.0
 _KILL_GRACE_S = 5.0
@@ -61,7 +56,6 @@ class _Child:
     result: int
     output: int
     asks: socket.socket
-    pid: int
     started: float
     deadline: float
     document: bytearray = field(default_factory=bytearray)
@@ -76,9 +70,12 @@ class _Child:
 class ForkServer:
     """A warm process with Airflow imported, as a context manager; leaving it leaves no process behind."""
 
-    def __init__(self, answers: Answers, *, memory_mb: int = 2048, scratch: Path | None = None) -> None:
+    def __init__(
+        self, answers: Answers, *, memory_mb: int = 2048, scratch: Path | None = None, launch: Launch | None = None
+    ) -> None:
         self.answers = answers
         self.memory_mb = memory_mb
+        self._launch = launch or LocalLaunch()
         self._scratch = tempfile.TemporaryDirectory(prefix="airlock-validate-", dir=scratch, ignore_cleanup_errors=True)
         self._limits: dict[str, float] | None = None
         self._unread = bytearray()
@@ -86,39 +83,15 @@ class ForkServer:
 
     def __enter__(self) -> Self:
         """Start the warm process; it gets ready while the caller does something else."""
-        scratch = Path(self._scratch.name)
-        self._control, theirs = socket.socketpair()
-        self._log = (scratch / "warm.log").open("w+b")
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "airlock.validate.warm", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env=environment.for_children(os.environ, scratch),
-                cwd=scratch,
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
-                start_new_session=True,
-            )
+        self._warm = self._launch.start(self.scratch)
+        self._control = self._warm.control
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Kill the warm process and everything that descends from it."""
-        descendants: list[psutil.Process] = []
-        with suppress(psutil.Error):
-            warm = psutil.Process(self._process.pid)
-            warm.suspend()  # so that it forks nothing while its children are counted
-            descendants = warm.children(recursive=True)
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._control.close()
-        for process in descendants:
-            with suppress(psutil.Error):
-                process.kill()
-        self._process.wait()
-        self._log.close()
+        self._warm.stop()
         self._scratch.cleanup()
 
     @property
@@ -138,7 +111,7 @@ class ForkServer:
     def preimport(self, modules: Iterable[str]) -> None:
         """Import modules of installed packages once in the warm process, so that its children find them there."""
         self.wait_until_ready()
-        self._control.sendall(json.dumps({"preimport": sorted(modules)}).encode())
+        self._send({"preimport": sorted(modules)})
         self._receive(time.monotonic() + _START_TIMEOUT_S)
 
     def run(self, jobs: Iterable[Mapping[str, Any]], *, parallel: int) -> Iterator[Ended]:
@@ -169,28 +142,24 @@ class ForkServer:
         result, result_theirs = os.pipe()
         output, output_theirs = os.pipe()
         asks, asks_theirs = socket.socketpair()
-        scratch = self.scratch / f"child-{number}"
-        scratch.mkdir()
         limits = {
             "RLIMIT_CPU": int(timeout_s) + 10,
             "RLIMIT_DATA": self.memory_mb << 20,
             "RLIMIT_CORE": 0,
             "RLIMIT_FSIZE": 256 << 20,
         }
-        message = json.dumps({**job, "id": number, "limits": limits, "scratch": str(scratch)}).encode()
-        socket.send_fds(self._control, [message], [result_theirs, output_theirs, asks_theirs.fileno()])
+        theirs = [result_theirs, output_theirs, asks_theirs.fileno()]
+        self._send({**job, "id": number, "limits": limits}, descriptors=theirs)
         while True:  # answers about other children may stand before the one to this request
             answer = self._receive(time.monotonic() + _START_TIMEOUT_S)
-            if answer.get("id") == number:
+            if answer.get("started") == number:
                 break
             children[answer["ended"]].ended = answer
         os.close(result_theirs)
         os.close(output_theirs)
         asks_theirs.close()
         now = time.monotonic()
-        child = _Child(
-            job=job, result=result, output=output, asks=asks, pid=answer["pid"], started=now, deadline=now + timeout_s
-        )
+        child = _Child(job=job, result=result, output=output, asks=asks, started=now, deadline=now + timeout_s)
         for end in (result, output, asks):
             selector.register(end, selectors.EVENT_READ, child)
             child.open.add(end)
@@ -272,16 +241,12 @@ class ForkServer:
         else:
             end.close()
 
-    @staticmethod
-    def _kill_late(children: dict[int, _Child]) -> None:
+    def _kill_late(self, children: dict[int, _Child]) -> None:
         now = time.monotonic()
-        for child in children.values():
+        for number, child in children.items():
             if not child.ended and now >= child.deadline:
                 child.timed_out, child.deadline = True, now + _KILL_GRACE_S
-                with suppress(OSError):
-                    os.killpg(child.pid, signal.SIGKILL)
-                with suppress(OSError):
-                    os.kill(child.pid, signal.SIGKILL)
+                self._send({"kill": number})
 
     def _finish(self, child: _Child) -> Ended:
         try:
@@ -301,6 +266,12 @@ class ForkServer:
             memory_kb=ended["memory_kb"],
         )
 
+    def _send(self, request: Mapping[str, Any], *, descriptors: Sequence[int] = ()) -> None:
+        line = json.dumps(request).encode() + b"\n"
+        with suppress(OSError):  # it has ended: the answer that never comes tells why
+            sent = socket.send_fds(self._control, [line], descriptors) if descriptors else 0
+            self._control.sendall(line[sent:])
+
     def _receive(self, deadline: float) -> dict[str, Any]:
         while b"\n" not in self._unread:
             self._control.settimeout(max(0.1, deadline - time.monotonic()))
@@ -311,11 +282,8 @@ class ForkServer:
                     "the validation process did not answer in time", hint="look at the load of the machine"
                 ) from None
             if not data:
-                self._process.wait()
-                self._log.seek(0)
-                told = self._log.read().decode("utf-8", "replace").strip()[-2000:]
                 raise OperatorError(
-                    f"the validation process ended with status {self._process.returncode}: {told}",
+                    f"the validation process ended with status {self._warm.status()}: {self._warm.log_tail()}",
                     hint="Airflow must be importable with this deployment's configuration",
                     reason="ValidatorFailed",
                 )
