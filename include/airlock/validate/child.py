@@ -20,8 +20,11 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
+
+from airlock.validate import rehearsal
 
 _PR_SET_PDEATHSIG = 1
 _IGNORE_FILE = ".airflowignore"
@@ -29,25 +32,42 @@ _write, _dumps, _exit, _sha256, _clock = os.write, json.dumps, os._exit, hashlib
 _PLACE_KEYS = ("fileloc", "relative_fileloc", "bundle_name", "bundle_version")
 
 
-def warm_up() -> dict[str, float]:
-    """Import what every child needs and return the time limits of this Airflow, in seconds."""
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """What a warm process has made once for all its children. Time limits are this Airflow's, in seconds."""
+
+    import_timeout_s: float
+    file_timeout_s: float
+    comms: Any
+
+
+def warm_up() -> Ready:
+    """Import what every child needs, and go once through all that the import of a DAG file goes through.
+
+    The second is most of what a child would do: it fills caches, and finishes imports that Airflow puts off.
+    """
     from airflow.configuration import conf
-    from airflow.dag_processing import processor  # noqa: F401 - it is what takes seconds
+    from airflow.dag_processing import processor
     from airflow.sdk.execution_time import comms, supervisor, task_runner  # noqa: F401
     from airflow.utils.file import list_py_file_paths  # noqa: F401
+    from pydantic import TypeAdapter
 
     supervisor.block_orm_access()
-    return {
-        "import_timeout_s": conf.getfloat("core", "dagbag_import_timeout"),
-        "file_timeout_s": conf.getfloat("dag_processor", "dag_file_processor_timeout"),
-    }
+    rehearsal.rehearse()
+    return Ready(
+        import_timeout_s=conf.getfloat("core", "dagbag_import_timeout"),
+        file_timeout_s=conf.getfloat("dag_processor", "dag_file_processor_timeout"),
+        comms=comms.CommsDecoder[processor.ToDagProcessor, processor.ToManager](
+            socket=socket.socket(), body_decoder=TypeAdapter(processor.ToDagProcessor)
+        ),
+    )
 
 
-def run(request: Mapping[str, Any], descriptors: list[int]) -> NoReturn:
+def run(request: Mapping[str, Any], descriptors: list[int], ready: Ready) -> NoReturn:
     """Do one request in this freshly forked child, write the result as one JSON document, and end."""
     try:
         _contain(request, output=descriptors[1])
-        document = discover(request) if request["job"] == "discover" else import_file(request, descriptors)
+        document = discover(request) if request["job"] == "discover" else import_file(request, descriptors, ready)
         _tell(descriptors[0], document)
     except BaseException as error:  # noqa: BLE001 - a child tells whatever happened, and never goes on as its parent
         with suppress(BaseException):
@@ -73,18 +93,15 @@ def discover(request: Mapping[str, Any]) -> dict[str, Any]:
         }
 
 
-def import_file(request: Mapping[str, Any], descriptors: list[int]) -> dict[str, Any]:
+def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready) -> dict[str, Any]:
     """Import one DAG file and serialise its DAGs as the DAG processor does."""
     import structlog
     from airflow.dag_processing import processor
-    from airflow.sdk.execution_time import comms, task_runner
-    from pydantic import TypeAdapter
+    from airflow.sdk.execution_time import task_runner
 
     folder, path, root = request["folder"], request["path"], request["root"]
-    task_runner.SUPERVISOR_COMMS = comms.CommsDecoder[processor.ToDagProcessor, processor.ToManager](  # type: ignore[assignment]
-        socket=socket.socket(fileno=descriptors[2]),
-        body_decoder=TypeAdapter(processor.ToDagProcessor),
-    )
+    ready.comms.socket = socket.socket(fileno=descriptors[2])
+    task_runner.SUPERVISOR_COMMS = ready.comms
     read = _watch_reads(root)
     _tell_of_sudden_ends()
     started = _clock()
@@ -93,12 +110,7 @@ def import_file(request: Mapping[str, Any], descriptors: list[int]) -> dict[str,
     duration = _clock() - started
     if parsed is None:
         raise RuntimeError("Airflow returned no result")
-    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    inputs = {
-        os.path.relpath(name, root)
-        for name in imported | read
-        if isinstance(name, str) and name.startswith(root + os.sep)
-    }
+    inputs = {os.path.relpath(name, root) for name in read}
     return {
         "dags": [_describe(serialised.data, root) for serialised in parsed.serialized_dags],
         "errors": {str(file): str(text) for file, text in (parsed.import_errors or {}).items()},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import selectors
 import socket
@@ -29,6 +30,7 @@ _START_TIMEOUT_S = 180.0
 _KILL_GRACE_S = 5.0
 _RESULT_BYTES = 64 << 20
 _OUTPUT_BYTES = 4096
+_AHEAD = 2  # jobs that wait on the other side, so that a core never waits for this one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +58,9 @@ class _Child:
     result: int
     output: int
     asks: socket.socket
-    started: float
-    deadline: float
+    timeout_s: float
+    started: float = math.inf
+    deadline: float = math.inf
     document: bytearray = field(default_factory=bytearray)
     printed: bytearray = field(default_factory=bytearray)
     request: bytearray = field(default_factory=bytearray)
@@ -123,22 +126,17 @@ class ForkServer:
         with selectors.DefaultSelector() as selector:
             selector.register(self._control, selectors.EVENT_READ, None)
             while waiting or children:
-                while waiting and len(children) < parallel:
+                while waiting and len(children) < parallel + _AHEAD:
                     number = next(self._numbers)
-                    children[number] = self._start(number, waiting.popleft(), selector, timeout_s, children)
+                    children[number] = self._start(
+                        {**waiting.popleft(), "id": number, "parallel": parallel}, selector, timeout_s
+                    )
                 self._serve(selector, children)
                 self._kill_late(children)
                 for number in [number for number, child in children.items() if child.ended and not child.open]:
                     yield self._finish(children.pop(number))
 
-    def _start(
-        self,
-        number: int,
-        job: Mapping[str, Any],
-        selector: selectors.BaseSelector,
-        timeout_s: float,
-        children: dict[int, _Child],
-    ) -> _Child:
+    def _start(self, job: Mapping[str, Any], selector: selectors.BaseSelector, timeout_s: float) -> _Child:
         result, result_theirs = os.pipe()
         output, output_theirs = os.pipe()
         asks, asks_theirs = socket.socketpair()
@@ -148,25 +146,18 @@ class ForkServer:
             "RLIMIT_CORE": 0,
             "RLIMIT_FSIZE": 256 << 20,
         }
-        theirs = [result_theirs, output_theirs, asks_theirs.fileno()]
-        self._send({**job, "id": number, "limits": limits}, descriptors=theirs)
-        while True:  # answers about other children may stand before the one to this request
-            answer = self._receive(time.monotonic() + _START_TIMEOUT_S)
-            if answer.get("started") == number:
-                break
-            children[answer["ended"]].ended = answer
+        self._send({**job, "limits": limits}, descriptors=[result_theirs, output_theirs, asks_theirs.fileno()])
         os.close(result_theirs)
         os.close(output_theirs)
         asks_theirs.close()
-        now = time.monotonic()
-        child = _Child(job=job, result=result, output=output, asks=asks, started=now, deadline=now + timeout_s)
+        child = _Child(job=job, result=result, output=output, asks=asks, timeout_s=timeout_s)
         for end in (result, output, asks):
             selector.register(end, selectors.EVENT_READ, child)
             child.open.add(end)
         return child
 
     def _serve(self, selector: selectors.BaseSelector, children: dict[int, _Child]) -> None:
-        nearest = min((child.deadline for child in children.values()), default=time.monotonic())
+        nearest = min((child.deadline for child in children.values()), default=math.inf)
         # A message that came together with another one is here already: the socket would never tell of it again.
         timeout_s = 0.0 if b"\n" in self._unread else max(0.0, min(nearest - time.monotonic(), 1.0))
         ready = selector.select(timeout=timeout_s)
@@ -189,7 +180,11 @@ class ForkServer:
 
     def _note_end(self, children: dict[int, _Child]) -> None:
         answer = self._receive(time.monotonic() + _START_TIMEOUT_S)
-        if "ended" in answer:
+        if "started" in answer:
+            child = children[answer["started"]]
+            child.started = time.monotonic()
+            child.deadline = child.started + child.timeout_s
+        elif "ended" in answer:
             children[answer["ended"]].ended = answer
 
     def _read_pipe(self, child: _Child, end: int, selector: selectors.BaseSelector) -> bool:

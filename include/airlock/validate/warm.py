@@ -13,7 +13,6 @@ Private Airflow API that it uses, held by a contract test: ``airflow.dag_process
 from __future__ import annotations
 
 import ctypes
-import gc
 import importlib
 import json
 import os
@@ -23,13 +22,15 @@ import signal
 import socket
 import sys
 import tempfile
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
-from airlock.validate import child
+from airlock.validate import child, heap
 
 _PR_SET_PDEATHSIG = 1
+_ENDS = 3  # descriptors of a child: result, output, questions
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -52,7 +53,7 @@ class Control:
 
     def receive(self) -> list[dict[str, Any]] | None:
         """Return the requests that have arrived whole, ``None`` when the other side is gone."""
-        data, descriptors, _, _ = socket.recv_fds(self.socket, 1 << 16, 3 * 64)
+        data, descriptors, _, _ = socket.recv_fds(self.socket, 1 << 16, _ENDS * 64)
         self.descriptors += descriptors
         if not data:
             return None
@@ -68,35 +69,98 @@ class Control:
             os._exit(0)
 
 
+class Children:
+    """The children of this process: those under way, by process id, and the jobs that wait for their turn."""
+
+    def __init__(self, control: Control, ready: child.Ready) -> None:
+        self.control = control
+        self.ready = ready
+        self.running: dict[int, Running] = {}
+        self.waiting: deque[tuple[dict[str, Any], list[int]]] = deque()
+        self.wake_read, self.wake_write = os.pipe()
+        os.set_blocking(self.wake_write, False)
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def start(self) -> None:
+        """Fork for the jobs whose turn it is."""
+        while self.waiting and len(self.running) < self.waiting[0][0]["parallel"]:
+            self._fork(*self.waiting.popleft())
+
+    def _fork(self, job: dict[str, Any], descriptors: list[int]) -> None:
+        scratch = tempfile.mkdtemp(prefix="child-")
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            self.control.socket.close()
+            others = [descriptor for _, ends in self.waiting for descriptor in ends]
+            for descriptor in (self.wake_read, self.wake_write, *self.control.descriptors, *others):
+                os.close(descriptor)
+            child.run({**job, "scratch": scratch}, descriptors, self.ready)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        with suppress(OSError):
+            os.setpgid(pid, pid)
+        self.running[pid] = Running(id=job["id"], pid=pid, scratch=scratch)
+        self.control.send({"started": job["id"]})
+
+    def reap(self) -> None:
+        """Tell of every child that has ended; orphans that were adopted are reaped in silence."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if one := self.running.pop(pid, None):
+                with suppress(OSError):
+                    os.killpg(pid, signal.SIGKILL)  # what it left behind in its group
+                shutil.rmtree(one.scratch, ignore_errors=True)
+                self.control.send(
+                    {
+                        "ended": one.id,
+                        "code": os.waitstatus_to_exitcode(status),
+                        "cpu_s": usage.ru_utime + usage.ru_stime,
+                        "memory_kb": usage.ru_maxrss,
+                    }
+                )
+
+    def kill(self, number: int | None = None) -> None:
+        """Kill the child of one job, or all, with their process groups."""
+        for one in self.running.values():
+            if number in (one.id, None):
+                for end in (os.killpg, os.kill):
+                    with suppress(OSError):
+                        end(one.pid, signal.SIGKILL)
+
+
 def main() -> None:
     """Serve requests until the control socket closes."""
     control = Control(socket=connect(sys.argv[1]))
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"
     die_with_parent(control.socket)
     adopt_orphans()
-    limits = child.warm_up()
-    gc.collect()
-    gc.freeze()
-    wake_read, wake_write = os.pipe()
-    os.set_blocking(wake_write, False)
-    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    control.send({"ready": limits})
-    running: dict[int, Running] = {}
+    children = Children(control, child.warm_up())
+    heap.settle()
+    limits = children.ready
+    control.send({"ready": {"import_timeout_s": limits.import_timeout_s, "file_timeout_s": limits.file_timeout_s}})
     selector = selectors.DefaultSelector()
     selector.register(control.socket, selectors.EVENT_READ)
-    selector.register(wake_read, selectors.EVENT_READ)
+    selector.register(children.wake_read, selectors.EVENT_READ)
     while True:
         for key, _ in selector.select():
-            if key.fileobj == wake_read:
-                os.read(wake_read, 4096)
+            if key.fileobj == children.wake_read:
+                os.read(children.wake_read, 4096)
                 continue
             requests = control.receive()
             if requests is None:
-                stop(running)
+                children.kill()
+                os._exit(0)
             for request in requests:
-                serve(control, request, running, close=(wake_read, wake_write))
-        reap(control, running)
+                serve(request, children)
+        children.reap()
+        children.start()
 
 
 def connect(where: str) -> socket.socket:
@@ -108,72 +172,20 @@ def connect(where: str) -> socket.socket:
     return control
 
 
-def serve(control: Control, request: dict[str, Any], running: dict[int, Running], *, close: tuple[int, ...]) -> None:
+def serve(request: dict[str, Any], children: Children) -> None:
     """Carry out one request."""
+    control = children.control
     if "preimport" in request:
         for module in request["preimport"]:
             with suppress(BaseException):
                 importlib.import_module(module)
-        gc.collect()
-        gc.freeze()
+        heap.settle()
         control.send({"done": True})
     elif "kill" in request:
-        for one in running.values():
-            if one.id == request["kill"]:
-                kill(one.pid)
+        children.kill(request["kill"])
     else:
-        fork(control, request, running, close=close)
-
-
-def fork(control: Control, request: dict[str, Any], running: dict[int, Running], *, close: tuple[int, ...]) -> None:
-    """Start a child for one job."""
-    descriptors, control.descriptors = control.descriptors[:3], control.descriptors[3:]
-    scratch = tempfile.mkdtemp(prefix="child-")
-    pid = os.fork()
-    if pid == 0:
-        signal.set_wakeup_fd(-1)
-        control.socket.close()
-        for descriptor in (*close, *control.descriptors):
-            os.close(descriptor)
-        child.run({**request, "scratch": scratch}, descriptors)
-    for descriptor in descriptors:
-        os.close(descriptor)
-    with suppress(OSError):
-        os.setpgid(pid, pid)
-    running[pid] = Running(id=request["id"], pid=pid, scratch=scratch)
-    control.send({"started": request["id"]})
-
-
-def reap(control: Control, running: dict[int, Running]) -> None:
-    """Tell of every child that has ended; orphans that were adopted are reaped in silence."""
-    while True:
-        try:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        if one := running.pop(pid, None):
-            with suppress(OSError):
-                os.killpg(pid, signal.SIGKILL)  # what it left behind in its group
-            shutil.rmtree(one.scratch, ignore_errors=True)
-            code = os.waitstatus_to_exitcode(status)
-            cpu_s = usage.ru_utime + usage.ru_stime
-            control.send({"ended": one.id, "code": code, "cpu_s": cpu_s, "memory_kb": usage.ru_maxrss})
-
-
-def kill(pid: int) -> None:
-    """Kill a child and its process group."""
-    for end in (os.killpg, os.kill):
-        with suppress(OSError):
-            end(pid, signal.SIGKILL)
-
-
-def stop(running: dict[int, Running]) -> NoReturn:
-    """Kill what runs and end."""
-    for pid in running:
-        kill(pid)
-    os._exit(0)
+        children.waiting.append((request, control.descriptors[:_ENDS]))
+        del control.descriptors[:_ENDS]
 
 
 def die_with_parent(control: socket.socket) -> None:
