@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
-import hashlib
 import json
 import os
 import resource
@@ -24,12 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from airlock.validate import rehearsal
+from airlock.validate import describe, rehearsal
 
 _PR_SET_PDEATHSIG = 1
 _IGNORE_FILE = ".airflowignore"
-_write, _dumps, _exit, _sha256, _clock = os.write, json.dumps, os._exit, hashlib.sha256, time.monotonic
-_PLACE_KEYS = ("fileloc", "relative_fileloc", "bundle_name", "bundle_version")
+_write, _dumps, _exit, _clock = os.write, json.dumps, os._exit, time.monotonic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +110,7 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
         raise RuntimeError("Airflow returned no result")
     inputs = {os.path.relpath(name, root) for name in read}
     return {
-        "dags": [_describe(serialised.data, root) for serialised in parsed.serialized_dags],
+        "dags": [describe.dag(serialised.data, root) for serialised in parsed.serialized_dags],
         "errors": {str(file): str(text) for file, text in (parsed.import_errors or {}).items()},
         "warnings": [
             str(warning.get("message", warning) if isinstance(warning, dict) else warning)
@@ -121,40 +119,6 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
         "inputs": sorted(name for name in inputs if not name.endswith(".pyc")),
         "duration_s": duration,
     }
-
-
-def _describe(data: Mapping[str, Any], root: str) -> dict[str, Any]:
-    dag = data["dag"]
-    tasks = [task.get("__var", task) for task in dag.get("tasks", [])]
-    place_free = _dumps(
-        {key: value for key, value in dag.items() if key not in _PLACE_KEYS}, sort_keys=True, default=str
-    )
-    return {
-        "dag_id": dag["dag_id"],
-        "schedule": _schedule(dag.get("timetable")),
-        "owner": ", ".join(sorted({str(task.get("owner", "airflow")) for task in tasks})),
-        "tags": sorted(dag.get("tags") or []),
-        "tasks": {task["task_id"]: str(task.get("task_type") or task.get("_task_type") or "") for task in tasks},
-        "edges": sorted(
-            f"{task['task_id']} -> {below}" for task in tasks for below in task.get("downstream_task_ids", [])
-        ),
-        "digest": _sha256(place_free.replace(root, "").encode()).hexdigest(),
-    }
-
-
-def _schedule(timetable: Any) -> str:
-    """Return a schedule in a few words: the cron expression or interval where it has one, else the timetable's name."""
-    if not isinstance(timetable, dict):
-        return "None"
-    name = str(timetable.get("__type", "")).rpartition(".")[2]
-    values = timetable.get("__var") or {}
-    if name == "NullTimetable":
-        return "None"
-    if "expression" in values:
-        return str(values["expression"])
-    if name == "DeltaDataIntervalTimetable" and "delta" in values:
-        return f"every {values['delta']} s"
-    return name.removesuffix("Timetable") or "None"
 
 
 def _bad_ignore_files(folder: Path, *, safe_mode: bool) -> dict[str, str]:

@@ -124,10 +124,7 @@ def _outcome(ended: Ended, observed: Observed) -> FileOutcome:
     return FileOutcome(
         file=file,
         how="parsed",
-        dags=tuple(
-            Dag(**{**dag, "file": file, "tags": tuple(dag["tags"]), "edges": tuple(dag["edges"])})
-            for dag in document["dags"]
-        ),
+        dags=tuple(Dag.from_json({**dag, "file": file}) for dag in document["dags"]),
         errors=document["errors"],
         warnings=tuple(document["warnings"]),
         inputs=tuple(document["inputs"]),
