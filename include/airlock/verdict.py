@@ -35,6 +35,14 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Suppressed:
+    """A finding that does not count, because the repository's policy makes an exception, and the reason given there."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dag:
     """What a release would put live under one DAG id, as a person compares it.
 
@@ -80,7 +88,9 @@ class Verdict:
     """The outcome for one revision in one environment.
 
     ``inputs`` maps each DAG file to the files of the revision that its import read. ``judged_at`` is an ISO 8601 time.
-    ``environment`` is the digest of what was installed when the revision was judged.
+    ``environment`` is the digest of what was installed when the revision was judged, ``policy`` of the deployment's
+    policy (empty: none), and ``subdir`` is the folder that held the DAG files. ``unchecked`` says which rules could not
+    be applied, and why. A verdict that is not ``lasting`` depends on what was going on, as on runs in flight.
     """
 
     revision: str
@@ -91,10 +101,19 @@ class Verdict:
     total: int
     imported: int
     cached: int = 0
+    policy: str = ""
+    subdir: str = ""
+    lasting: bool = True
     dags: tuple[Dag, ...] = ()
     findings: tuple[Finding, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
+    unchecked: tuple[str, ...] = ()
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
+
+    def is_valid_for(self, *, environment: str, policy: str, subdir: str) -> bool:
+        """Tell whether judging the revision again under these circumstances would give this verdict again."""
+        return self.lasting and (self.environment, self.policy, self.subdir) == (environment, policy, subdir)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -105,10 +124,12 @@ class Verdict:
     def summary(self) -> str:
         """One line for a person: what was judged, and how it ended."""
         counted = f"{_count(len(self.dags), 'DAG')} in {_count(self.total, 'file')}, {self.duration_s:.1f} s"
-        if not self.findings:
-            return f"{self.result}: {counted}"
         warnings = len(self.findings) - len(self.errors)
         told = [_count(number, word) for number, word in ((len(self.errors), "error"), (warnings, "warning")) if number]
+        if self.suppressed:
+            told.append(f"{len(self.suppressed)} suppressed")
+        if not told:
+            return f"{self.result}: {counted}"
         return f"{self.result}: {', '.join(told)}; {counted}"
 
     def to_json(self) -> dict[str, Any]:
@@ -128,6 +149,10 @@ def from_json(document: Mapping[str, Any]) -> Verdict:
         values.update(values.pop("files"))
         values["dags"] = tuple(Dag.from_json(dag) for dag in values["dags"])
         values["findings"] = tuple(Finding(**finding) for finding in values["findings"])
+        values["suppressed"] = tuple(
+            Suppressed(finding=Finding(**one["finding"]), reason=one["reason"]) for one in values["suppressed"]
+        )
+        values["unchecked"] = tuple(values["unchecked"])
         values["inputs"] = {file: tuple(paths) for file, paths in values["inputs"].items()}
         values["changes"] = Changes(**{key: tuple(value) for key, value in values["changes"].items()})
         return Verdict(**values)

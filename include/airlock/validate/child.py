@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from airlock.validate import describe, rehearsal
+from airlock.validate import describe, import_times, rehearsal, repeated
 
 _PR_SET_PDEATHSIG = 1
 _IGNORE_FILE = ".airflowignore"
@@ -101,6 +101,8 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
     ready.comms.socket = socket.socket(fileno=descriptors[2])
     task_runner.SUPERVISOR_COMMS = ready.comms
     read = _watch_reads(root)
+    definitions = repeated.Definitions()
+    imports = import_times.watch(root)
     _tell_of_sudden_ends()
     started = _clock()
     message = processor.DagFileParseRequest(file=path, bundle_path=Path(folder), bundle_name=request["bundle"])
@@ -111,6 +113,13 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
     inputs = {os.path.relpath(name, root) for name in read}
     return {
         "dags": [describe.dag(serialised.data, root) for serialised in parsed.serialized_dags],
+        "parts": {
+            serialised.data["dag"]["dag_id"]: describe.parts(serialised.data, root)
+            for serialised in parsed.serialized_dags
+            if request.get("parts")
+        },
+        "repeated": definitions.repeated(root),
+        "imports": import_times.slowest(imports),
         "errors": {str(file): str(text) for file, text in (parsed.import_errors or {}).items()},
         "warnings": [
             str(warning.get("message", warning) if isinstance(warning, dict) else warning)
