@@ -186,7 +186,7 @@ def _judge(
         policy=terms.policy,
         unfinished=terms.unfinished,
     )
-    verdict = judge(subject, server)
+    verdict = judge(subject, server, cache=None if request.force else state.outcomes)
     with mirror.locked():
         mirror.write_verdict(verdict)
     log.info("revision %s %s", revision, verdict.summary)

@@ -87,7 +87,8 @@ class Changes:
 class Verdict:
     """The outcome for one revision in one environment.
 
-    ``inputs`` maps each DAG file to the files of the revision that its import read. ``judged_at`` is an ISO 8601 time.
+    ``inputs`` maps each DAG file to the files of the revision that its import read, ``asked`` to the variables and
+    connections that it asked Airflow for. ``judged_at`` is an ISO 8601 time.
     ``environment`` is the digest of what was installed when the revision was judged, ``policy`` of the deployment's
     policy (empty: none), and ``subdir`` is the folder that held the DAG files. ``unchecked`` says which rules could not
     be applied, and why. A verdict that is not ``lasting`` depends on what was going on, as on runs in flight.
@@ -109,6 +110,7 @@ class Verdict:
     suppressed: tuple[Suppressed, ...] = ()
     unchecked: tuple[str, ...] = ()
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
 
     def is_valid_for(self, *, environment: str, policy: str, subdir: str) -> bool:
@@ -153,7 +155,8 @@ def from_json(document: Mapping[str, Any]) -> Verdict:
             Suppressed(finding=Finding(**one["finding"]), reason=one["reason"]) for one in values["suppressed"]
         )
         values["unchecked"] = tuple(values["unchecked"])
-        values["inputs"] = {file: tuple(paths) for file, paths in values["inputs"].items()}
+        for name in ("inputs", "asked"):
+            values[name] = {file: tuple(told) for file, told in values[name].items()}
         values["changes"] = Changes(**{key: tuple(value) for key, value in values["changes"].items()})
         return Verdict(**values)
     except (KeyError, TypeError, AttributeError) as error:

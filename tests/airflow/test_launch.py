@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -97,7 +97,7 @@ def test_a_late_child_is_killed_by_the_warm_process(launch: Launch, tmp_path: Pa
         "while True: pass\n"
     )
     with ForkServer(Answers(), launch=launch) as server:
-        server.wait_until_ready()["file_timeout_s"] = 2.0
+        server._ready = replace(server.wait_until_ready(), file_timeout_s=2.0)
         started = time.monotonic()
         verdict = judge(Subject(revision="r", root=tmp_path), server)
         assert time.monotonic() - started < 30

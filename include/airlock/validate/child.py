@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from airlock.validate import describe, import_times, rehearsal, repeated
+from airlock.validate import describe, import_times, rehearsal, repeated, touched
 
 _PR_SET_PDEATHSIG = 1
 _IGNORE_FILE = ".airflowignore"
@@ -100,7 +100,7 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
     folder, path, root = request["folder"], request["path"], request["root"]
     ready.comms.socket = socket.socket(fileno=descriptors[2])
     task_runner.SUPERVISOR_COMMS = ready.comms
-    read = _watch_reads(root)
+    seen = touched.watch(root, request["scratch"])
     definitions = repeated.Definitions()
     imports = import_times.watch(root)
     _tell_of_sudden_ends()
@@ -110,7 +110,7 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
     duration = _clock() - started
     if parsed is None:
         raise RuntimeError("Airflow returned no result")
-    inputs = {os.path.relpath(name, root) for name in read}
+    told = seen.told()
     return {
         "dags": [describe.dag(serialised.data, root) for serialised in parsed.serialized_dags],
         "parts": {
@@ -125,8 +125,8 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
             str(warning.get("message", warning) if isinstance(warning, dict) else warning)
             for warning in parsed.warnings or []
         ],
-        "inputs": sorted(name for name in inputs if not name.endswith(".pyc")),
         "duration_s": duration,
+        **told,
     }
 
 
@@ -144,19 +144,6 @@ def _bad_ignore_files(folder: Path, *, safe_mode: bool) -> dict[str, str]:
                 except Exception as error:  # noqa: BLE001 - Airflow wraps some and lets others through
                     bad[str(Path(place, _IGNORE_FILE).relative_to(folder))] = f"{type(error).__name__}: {error}"
     return bad
-
-
-def _watch_reads(root: str) -> set[str]:
-    """Return a set that will hold the path of every file below ``root`` that this process opens from now on."""
-    read: set[str] = set()
-    prefix = root + os.sep
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[0], str) and arguments[0].startswith(prefix):
-            read.add(arguments[0])
-
-    sys.addaudithook(hook)
-    return read
 
 
 def _tell_of_sudden_ends() -> None:

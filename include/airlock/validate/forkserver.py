@@ -29,8 +29,21 @@ from airlock.validate.launch import Launch, LocalLaunch
 _START_TIMEOUT_S = 180.0
 _KILL_GRACE_S = 5.0
 _RESULT_BYTES = 64 << 20
+_REQUEST_BYTES = 1 << 20
 _OUTPUT_BYTES = 4096
+_ANSWER_TIMEOUT_S = 1.0  # for a file that asks, and does not read the answer
 _AHEAD = 2  # jobs that wait on the other side, so that a core never waits for this one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """This Airflow's time limits, in seconds, a digest of each environment variable of the children, and one of all
+    else that their imports depend on beside the tree and installed packages."""
+
+    import_timeout_s: float
+    file_timeout_s: float
+    environ: Mapping[str, str]
+    circumstances: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +93,7 @@ class ForkServer:
         self.memory_mb = memory_mb
         self._launch = launch or LocalLaunch()
         self._scratch = tempfile.TemporaryDirectory(prefix="airlock-validate-", dir=scratch, ignore_cleanup_errors=True)
-        self._limits: dict[str, float] | None = None
+        self._ready: Ready | None = None
         self._unread = bytearray()
         self._numbers = itertools.count(1)
 
@@ -102,14 +115,14 @@ class ForkServer:
         """A directory for the time of the validation."""
         return Path(self._scratch.name)
 
-    def wait_until_ready(self) -> dict[str, float]:
-        """Return this Airflow's time limits, in seconds, once it is imported.
+    def wait_until_ready(self) -> Ready:
+        """Return what the warm process has to tell once it has imported Airflow.
 
         Raises ``OperatorError`` when Airflow cannot be imported, ``CommandTimeout`` after three minutes.
         """
-        if self._limits is None:
-            self._limits = self._receive(time.monotonic() + _START_TIMEOUT_S)["ready"]
-        return self._limits
+        if self._ready is None:
+            self._ready = Ready(**self._receive(time.monotonic() + _START_TIMEOUT_S)["ready"])
+        return self._ready
 
     def preimport(self, modules: Iterable[str]) -> None:
         """Import modules of installed packages once in the warm process, so that its children find them there."""
@@ -119,8 +132,7 @@ class ForkServer:
 
     def run(self, jobs: Iterable[Mapping[str, Any]], *, parallel: int) -> Iterator[Ended]:
         """Run each job in a child of its own, at most ``parallel`` at once, and yield how each ended, in any order."""
-        limits = self.wait_until_ready()
-        timeout_s = limits["file_timeout_s"]
+        timeout_s = self.wait_until_ready().file_timeout_s
         waiting = deque(jobs)
         children: dict[int, _Child] = {}
         with selectors.DefaultSelector() as selector:
@@ -140,6 +152,7 @@ class ForkServer:
         result, result_theirs = os.pipe()
         output, output_theirs = os.pipe()
         asks, asks_theirs = socket.socketpair()
+        asks.settimeout(_ANSWER_TIMEOUT_S)
         limits = {
             "RLIMIT_CPU": int(timeout_s) + 10,
             "RLIMIT_DATA": self.memory_mb << 20,
@@ -212,11 +225,17 @@ class ForkServer:
         ):
             frame = bytes(child.request[4 : 4 + length])
             del child.request[: 4 + length]
-            answer, asked = self.answers.to_frame(frame)
+            try:
+                answer, asked = self.answers.to_frame(frame)
+            except ValueError:  # not Airflow wrote it: nothing that follows can be understood
+                self._close(child, child.asks, selector)
+                return
             if asked:
                 child.asked.append(asked)
-            with suppress(OSError):
+            with suppress(OSError):  # it does not read, or is gone
                 child.asks.sendall(answer)
+        if len(child.request) > _REQUEST_BYTES:
+            self._close(child, child.asks, selector)
 
     def _drain(self, child: _Child, end: Any, selector: selectors.BaseSelector) -> None:
         if end is not child.asks:

@@ -15,6 +15,7 @@ from typing import Any
 from airlock.errors import OperatorError, TransientError
 from airlock.lockfile import distributions
 from airlock.validate import lint, stability
+from airlock.validate.cache import Cache
 from airlock.validate.forkserver import Ended, ForkServer
 from airlock.validate.outcome import Discovery, FileOutcome, Observed
 from airlock.validate.policy import Policy, of_repository
@@ -45,8 +46,16 @@ class Subject:
     unfinished: Callable[[str], int] | None = None
 
 
-def judge(subject: Subject, server: ForkServer, *, progress: Callable[[int, int], None] | None = None) -> Verdict:
+def judge(
+    subject: Subject,
+    server: ForkServer,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    cache: Path | None = None,
+) -> Verdict:
     """Return the verdict on a tree. ``progress`` is told how many files of how many are done.
+
+    ``cache`` is a folder for the outcomes of imports: what has not changed since they were made is not imported again.
 
     Whatever a DAG file does is a finding. Raises ``OperatorError`` when Airflow itself cannot be used.
     """
@@ -65,8 +74,17 @@ def judge(subject: Subject, server: ForkServer, *, progress: Callable[[int, int]
         options=policies.options(),
         policy_faults=faults,
     )
-    observed = replace(observed, outcomes=_import_all(observed, server, subject.bundle, progress))
+    files = {observed.relative(folder / name): folder / name for name in discovery.files}
+    memory = _memory(cache, observed, server, subject)
+    recalled = [outcome for file in files if memory and (outcome := memory.recall(file, server.answers))]
+    for outcome in recalled:
+        del files[outcome.file]
+    observed = replace(observed, outcomes=_import_all(observed, server, subject.bundle, list(files.values()), progress))
     observed = _look_again(observed, server, subject)
+    if memory and not observed.lint_failure:
+        memory.store([*recalled, *observed.outcomes], server.answers)
+    outcomes = sorted([*recalled, *observed.outcomes], key=lambda outcome: outcome.file)
+    observed = _look_around(replace(observed, outcomes=tuple(outcomes)), subject)
     ruling = apply(observed, policies)
     verdict = Verdict(
         revision=subject.revision,
@@ -75,7 +93,8 @@ def judge(subject: Subject, server: ForkServer, *, progress: Callable[[int, int]
         judged_at=datetime.now(UTC).isoformat(timespec="seconds"),
         duration_s=round(time.monotonic() - started, 3),
         total=len(discovery.files),
-        imported=len(observed.outcomes),
+        imported=len(files),
+        cached=len(recalled),
         policy=subject.policy.digest,
         subdir=subject.subdir,
         lasting=ruling.lasting,
@@ -88,8 +107,17 @@ def judge(subject: Subject, server: ForkServer, *, progress: Callable[[int, int]
         suppressed=tuple(replace(one, finding=_redacted(one.finding, server)) for one in ruling.suppressed),
         unchecked=ruling.unchecked,
         inputs={outcome.file: outcome.inputs for outcome in observed.outcomes},
+        asked={outcome.file: tuple(map(str, outcome.asked)) for outcome in observed.outcomes if outcome.asked},
     )
     return replace(verdict, changes=compare(subject.live, verdict))
+
+
+def _memory(cache: Path | None, observed: Observed, server: ForkServer, subject: Subject) -> Cache | None:
+    if cache is None:
+        return None
+    ready = server.wait_until_ready()
+    circumstances = (subject.environment, ready.circumstances, subject.bundle, subject.subdir)
+    return Cache(cache, circumstances, root=observed.root, environ=ready.environ)
 
 
 def _discover(server: ForkServer, folder: Path) -> Discovery:
@@ -104,9 +132,14 @@ def _discover(server: ForkServer, folder: Path) -> Discovery:
 
 
 def _import_all(
-    observed: Observed, server: ForkServer, bundle: str, progress: Callable[[int, int], None] | None
+    observed: Observed,
+    server: ForkServer,
+    bundle: str,
+    paths: Sequence[Path],
+    progress: Callable[[int, int], None] | None,
 ) -> tuple[FileOutcome, ...]:
-    paths = [observed.folder / name for name in observed.discovery.files]
+    if not paths:
+        return ()
     server.preimport(_installed_imports(paths, observed.folder))
     jobs = [_job(observed, path, bundle) for path in paths]
     outcomes = []
@@ -132,7 +165,7 @@ def _parallel() -> int:
 
 
 def _look_again(observed: Observed, server: ForkServer, subject: Subject) -> Observed:
-    """Return what was observed with what a second look adds: a second import, ruff, and runs of moved DAGs."""
+    """Return what was observed with what a second look adds: a second import, and ruff."""
 
     def import_again(files: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         jobs = [{**_job(observed, observed.root / file, subject.bundle), "parts": True} for file in files]
@@ -144,7 +177,11 @@ def _look_again(observed: Observed, server: ForkServer, subject: Subject) -> Obs
         outcomes = lint.add(observed.root, outcomes)
     except (OperatorError, TransientError) as error:
         failure = error.message
-    observed = replace(observed, outcomes=outcomes, lint_failure=failure)
+    return replace(observed, outcomes=outcomes, lint_failure=failure)
+
+
+def _look_around(observed: Observed, subject: Subject) -> Observed:
+    """Return what was observed with the unfinished runs of DAGs that have moved."""
     if subject.unfinished is None:
         return observed
     return replace(observed, unfinished={dag_id: subject.unfinished(dag_id) for dag_id in moved_file.moved(observed)})
@@ -167,12 +204,15 @@ def _outcome(ended: Ended, observed: Observed) -> FileOutcome:
         dags=tuple(Dag.from_json({**dag, "file": file}) for dag in document["dags"]),
         errors=document["errors"],
         warnings=tuple(document["warnings"]),
-        inputs=tuple(document["inputs"]),
+        inputs=tuple(document["opened"]),
         output=ended.output,
         duration_s=ended.duration_s,
         import_s=document["duration_s"],
         imports=document["imports"],
         repeated=tuple(document["repeated"]),
+        asked=tuple(dict.fromkeys(ended.asked)),
+        touched=tuple((kind, name) for kind, name in document["touched"]),
+        unclear=tuple(document["unclear"]),
     )
 
 

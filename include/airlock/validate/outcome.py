@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from airlock.validate.answers import Asked
 from airlock.verdict import Dag, Verdict
 
 
@@ -30,7 +31,9 @@ class FileOutcome:
     file. ``inputs`` are the files of the revision that the import read. ``output`` is the end of what the file printed.
     ``repeated`` are the DAG ids that it defines more than once. ``imports`` has the seconds of its slowest imports, and
     ``import_s`` those of all it does when it is imported. ``unstable`` maps DAG ids to the parts that differed when the
-    file was imported a second time. ``lint`` is what ruff says about it and the modules that it imports.
+    file was imported a second time; ``varies`` is whether they might have. ``lint`` is what ruff says about it and the
+    modules that it imports. ``asked`` are its questions to Airflow. ``touched`` is all that the import depended on, as
+    kinds and names of ``airlock.validate.touched``; ``unclear`` says what it did that cannot be looked at again.
     """
 
     file: str
@@ -46,6 +49,10 @@ class FileOutcome:
     imports: Mapping[str, float] = field(default_factory=dict)
     repeated: tuple[str, ...] = ()
     unstable: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    varies: bool = False
+    asked: tuple[Asked, ...] = ()
+    touched: tuple[tuple[str, str], ...] = ()
+    unclear: tuple[str, ...] = ()
     lint: tuple[Lint, ...] = ()
 
 

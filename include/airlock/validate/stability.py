@@ -27,10 +27,9 @@ _TOLD = 3
 
 def add(root: Path, outcomes: Sequence[FileOutcome], import_again: ImportAgain) -> tuple[FileOutcome, ...]:
     """Return the outcomes with the parts of DAGs that differed between two imports of the same file."""
-    varying: dict[str, bool] = {}
-    suspects = {
-        outcome.file: outcome for outcome in outcomes if outcome.dags and _may_vary(root, outcome, known=varying)
-    }
+    known: dict[str, bool] = {}
+    outcomes = [replace(outcome, varies=_may_vary(root, outcome, known=known)) for outcome in outcomes]
+    suspects = {outcome.file: outcome for outcome in outcomes if outcome.dags and outcome.varies}
     seconds = dict(import_again(sorted(suspects)))
     differing = {
         file: differing

@@ -27,7 +27,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from airlock.validate import child, heap
+from airlock.validate import child, circumstances, heap
 
 _PR_SET_PDEATHSIG = 1
 _ENDS = 3  # descriptors of a child: result, output, questions
@@ -143,8 +143,16 @@ def main() -> None:
     adopt_orphans()
     children = Children(control, child.warm_up())
     heap.settle()
-    limits = children.ready
-    control.send({"ready": {"import_timeout_s": limits.import_timeout_s, "file_timeout_s": limits.file_timeout_s}})
+    control.send(
+        {
+            "ready": {
+                "import_timeout_s": children.ready.import_timeout_s,
+                "file_timeout_s": children.ready.file_timeout_s,
+                "environ": circumstances.environ(),
+                "circumstances": circumstances.common(),
+            }
+        }
+    )
     selector = selectors.DefaultSelector()
     selector.register(control.socket, selectors.EVENT_READ)
     selector.register(children.wake_read, selectors.EVENT_READ)
