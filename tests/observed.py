@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from airlock.validate.outcome import Discovery, FileOutcome, Observed
+from airlock.validate.policy import Policies
 
 
 def outcome(file: str = "etl.py", **values: Any) -> FileOutcome:
@@ -20,5 +21,6 @@ def observed(root: Path, *outcomes: FileOutcome, **values: Any) -> Observed:
         "folder": root,
         "discovery": Discovery(files=tuple(one.file for one in outcomes)),
         "outcomes": outcomes,
+        "options": Policies().options(),
     }
     return Observed(**{**defaults, **values})

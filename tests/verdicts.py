@@ -31,6 +31,11 @@ def dag(dag_id: str, **values: Any) -> Dag:
         "tags": (),
         "tasks": {"a": "EmptyOperator"},
         "edges": (),
+        "pools": {},
+        "retries": {},
+        "inlets": (),
+        "outlets": (),
+        "scheduled_by": (),
         "digest": "d1",
     }
     return Dag(**{**defaults, **values})

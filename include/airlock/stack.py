@@ -1,5 +1,5 @@
 """What a task asks of the Airflow it runs in: variables and connections for DAG files, and what the DAG processor has
-stored.
+stored, and which runs are unfinished.
 
 It goes through the supervisor of the task, the only way that Airflow leaves to a task: no database, no password.
 Private API, held by a contract test: ``task_runner.SUPERVISOR_COMMS`` and the messages of
@@ -21,6 +21,7 @@ _MESSAGES = {
     "GetConnection": comms.GetConnection,
     "GetVariableKeys": comms.GetVariableKeys,
 }
+_UNFINISHED = ["queued", "running"]
 _ABSENT = {ErrorType.VARIABLE_NOT_FOUND, ErrorType.CONNECTION_NOT_FOUND}
 
 
@@ -41,6 +42,22 @@ def resolve(body: Mapping[str, Any]) -> dict[str, Any] | None:
             reason="AirflowFailed",
         ) from error
     return None if answer is None else answer.model_dump(exclude_unset=True, by_alias=True)
+
+
+def unfinished_runs(dag_id: str) -> int:
+    """Return how many runs of a DAG are queued or running.
+
+    Raises ``OperatorError`` when the deployment does not answer.
+    """
+    try:
+        answer = task_runner.SUPERVISOR_COMMS.send(comms.GetDRCount(dag_id=dag_id, states=_UNFINISHED))
+    except AirflowRuntimeError as error:
+        raise OperatorError(
+            f"Airflow did not tell the runs of {dag_id}: {error}",
+            hint="look at the log of the api-server",
+            reason="AirflowFailed",
+        ) from error
+    return answer.count if isinstance(answer, comms.DRCount) else 0
 
 
 def stored_version(dag_id: str) -> str | None:

@@ -37,6 +37,11 @@ class State:
         """Everything below it can be deleted at any time, also while the deployment runs."""
         return self.root / "cache"
 
+    @property
+    def outcomes(self) -> Path:
+        """The outcomes of imports that validation need not repeat while nothing that they depend on changes."""
+        return self.cache / "verdicts"
+
     def trees(self, source: str) -> Path:
         """The immutable trees of one source, one per revision.
 

@@ -3,7 +3,7 @@
 Steps, and what a crash after each leaves behind:
 
 1. fetch: the mirror has upstream's commits; nobody looks at them yet.
-2. validate: the verdict is a note; the next sync of the same revision in the same environment uses it.
+2. validate: the verdict is a note; the next sync of the same revision under the same circumstances uses it.
 3. tree: the files of the revision stand on disk; no pointer names them.
 4. publish: ``live`` and the release tag exist, or neither.
 5. judged: the watcher of the source is at peace. Without it the watcher asks for another sync, which finds all done.
@@ -12,8 +12,8 @@ Steps, and what a crash after each leaves behind:
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ from airlock.state import State
 from airlock.validate.answers import Answers
 from airlock.validate.forkserver import ForkServer
 from airlock.validate.judge import Subject, judge
+from airlock.validate.policy import Policy
 from airlock.verdict import Verdict, compare
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,14 @@ class Request:
     dry_run: bool = False
     who: str = "airlock"
     why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a deployment adds to every judgement: its policy, and whom to ask for the unfinished runs of a DAG."""
+
+    policy: Policy = field(default_factory=Policy)
+    unfinished: Callable[[str], int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +82,7 @@ class Outcome:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
-def run(source: Source, state: State, request: Request, answers: Answers) -> Outcome:
+def run(source: Source, state: State, request: Request, answers: Answers, terms: Terms | None = None) -> Outcome:
     """Bring a source to what was asked for, and record how that went in the mirror.
 
     Raises ``AirlockError`` when something outside the revision is wrong; that is recorded too where the mirror allows
@@ -81,7 +90,7 @@ def run(source: Source, state: State, request: Request, answers: Answers) -> Out
     """
     mirror = mirrors.of(state, source)
     try:
-        outcome = _run(mirror, state, request, answers)
+        outcome = _run(mirror, state, request, answers, terms or Terms())
     except AirlockError as error:
         _record(mirror, request, Outcome(source=source.name, result="error", reason=error.reason, message=str(error)))
         raise
@@ -105,7 +114,7 @@ def affected_files(mirror: Mirror, verdict: Verdict, live: str | None) -> tuple[
     return files or tuple(sorted({dag.file for dag in verdict.dags})[:1])
 
 
-def _run(mirror: Mirror, state: State, request: Request, answers: Answers) -> Outcome:
+def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms: Terms) -> Outcome:
     source = mirror.source
     with (
         scratch.directory(state.cache / "validate") as place,
@@ -125,7 +134,7 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers) -> Ou
         if revision == live and released and not request.force:
             outcome = _unchanged(mirror, released)
         else:
-            verdict = _judge(mirror, state, revision, live, request, server)
+            verdict = _judge(mirror, state, revision, live, request, server, terms)
             outcome = _publish(mirror, state, verdict, live, request)
     if revision == followed and not request.dry_run:
         with mirror.locked():
@@ -144,13 +153,20 @@ def _fetch(mirror: Mirror, upstream: credentials.Access) -> None:
 
 
 def _judge(
-    mirror: Mirror, state: State, revision: str, live: str | None, request: Request, server: ForkServer
+    mirror: Mirror,
+    state: State,
+    revision: str,
+    live: str | None,
+    request: Request,
+    server: ForkServer,
+    terms: Terms,
 ) -> Verdict:
     environment = environment_digest()
     live_verdict = mirror.read_verdict(live) if live else None
     known = mirror.read_verdict(revision)
-    if known and known.environment == environment and not request.force:
-        log.info("revision %s was judged before in this environment; force judges it again", revision)
+    circumstances = {"environment": environment, "policy": terms.policy.digest, "subdir": mirror.source.subdir}
+    if known and known.is_valid_for(**circumstances) and not request.force:
+        log.info("revision %s was judged before under the same circumstances; force judges it again", revision)
         return replace(known, changes=compare(live_verdict, known))
     root = server.scratch / "tree"
     tree.check_out(mirror.path, revision, root)
@@ -168,8 +184,10 @@ def _judge(
         environment=environment,
         owners=_owners(mirror, state),
         live=live_verdict,
+        policy=terms.policy,
+        unfinished=terms.unfinished,
     )
-    verdict = judge(subject, server)
+    verdict = judge(subject, server, cache=None if request.force else state.outcomes)
     with mirror.locked():
         mirror.write_verdict(verdict)
     log.info("revision %s %s", revision, verdict.summary)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -35,11 +35,21 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Suppressed:
+    """A finding that does not count, because the repository's policy makes an exception, and the reason given there."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dag:
     """What a release would put live under one DAG id, as a person compares it.
 
-    ``tasks`` maps task ids to operator names, ``edges`` are pairs ``upstream -> downstream``, and ``digest`` is the
-    sha256 of the serialised DAG without its place on disk.
+    ``tasks`` maps task ids to operator names, ``edges`` are pairs ``upstream -> downstream``. ``pools`` and ``retries``
+    name the tasks that have other than Airflow's default pool and no retry. ``inlets`` and ``outlets`` are the names of
+    the assets of its tasks, ``scheduled_by`` of those that it waits for. ``digest`` is the sha256 of the serialised DAG
+    without its place on disk.
     """
 
     dag_id: str
@@ -49,7 +59,18 @@ class Dag:
     tags: tuple[str, ...]
     tasks: Mapping[str, str]
     edges: tuple[str, ...]
+    pools: Mapping[str, str]
+    retries: Mapping[str, int]
+    inlets: tuple[str, ...]
+    outlets: tuple[str, ...]
+    scheduled_by: tuple[str, ...]
     digest: str
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Dag:
+        """Return the DAG of a JSON document. Raises ``TypeError`` or ``KeyError`` when a field is missing."""
+        lists = {name: tuple(document[name]) for name in ("tags", "edges", "inlets", "outlets", "scheduled_by")}
+        return cls(**{**document, **lists})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +87,11 @@ class Changes:
 class Verdict:
     """The outcome for one revision in one environment.
 
-    ``inputs`` maps each DAG file to the files of the revision that its import read. ``judged_at`` is an ISO 8601 time.
-    ``environment`` is the digest of what was installed when the revision was judged.
+    ``inputs`` maps each DAG file to the files of the revision that its import read, ``asked`` to the variables and
+    connections that it asked Airflow for. ``judged_at`` is an ISO 8601 time.
+    ``environment`` is the digest of what was installed when the revision was judged, ``policy`` of the deployment's
+    policy (empty: none), and ``subdir`` is the folder that held the DAG files. ``unchecked`` says which rules could not
+    be applied, and why. A verdict that is not ``lasting`` depends on what was going on, as on runs in flight.
     """
 
     revision: str
@@ -78,10 +102,20 @@ class Verdict:
     total: int
     imported: int
     cached: int = 0
+    policy: str = ""
+    subdir: str = ""
+    lasting: bool = True
     dags: tuple[Dag, ...] = ()
     findings: tuple[Finding, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
+    unchecked: tuple[str, ...] = ()
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
+
+    def is_valid_for(self, *, environment: str, policy: str, subdir: str) -> bool:
+        """Tell whether judging the revision again under these circumstances would give this verdict again."""
+        return self.lasting and (self.environment, self.policy, self.subdir) == (environment, policy, subdir)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -92,10 +126,12 @@ class Verdict:
     def summary(self) -> str:
         """One line for a person: what was judged, and how it ended."""
         counted = f"{_count(len(self.dags), 'DAG')} in {_count(self.total, 'file')}, {self.duration_s:.1f} s"
-        if not self.findings:
-            return f"{self.result}: {counted}"
         warnings = len(self.findings) - len(self.errors)
         told = [_count(number, word) for number, word in ((len(self.errors), "error"), (warnings, "warning")) if number]
+        if self.suppressed:
+            told.append(f"{len(self.suppressed)} suppressed")
+        if not told:
+            return f"{self.result}: {counted}"
         return f"{self.result}: {', '.join(told)}; {counted}"
 
     def to_json(self) -> dict[str, Any]:
@@ -113,9 +149,14 @@ def from_json(document: Mapping[str, Any]) -> Verdict:
     try:
         values = dict(document)
         values.update(values.pop("files"))
-        values["dags"] = tuple(_dag(dag) for dag in values["dags"])
+        values["dags"] = tuple(Dag.from_json(dag) for dag in values["dags"])
         values["findings"] = tuple(Finding(**finding) for finding in values["findings"])
-        values["inputs"] = {file: tuple(paths) for file, paths in values["inputs"].items()}
+        values["suppressed"] = tuple(
+            Suppressed(finding=Finding(**one["finding"]), reason=one["reason"]) for one in values["suppressed"]
+        )
+        values["unchecked"] = tuple(values["unchecked"])
+        for name in ("inputs", "asked"):
+            values[name] = {file: tuple(told) for file, told in values[name].items()}
         values["changes"] = Changes(**{key: tuple(value) for key, value in values["changes"].items()})
         return Verdict(**values)
     except (KeyError, TypeError, AttributeError) as error:
@@ -145,10 +186,6 @@ def dumps(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, ensure_ascii=False)
 
 
-def _dag(document: Mapping[str, Any]) -> Dag:
-    return Dag(**{**document, "tags": tuple(document["tags"]), "edges": tuple(document["edges"])})
-
-
 def _differs(before: Dag, after: Dag) -> bool:
     return before.digest != after.digest or before.file != after.file
 
@@ -165,18 +202,29 @@ def _differences(before: Dag, after: Dag) -> list[str]:
         if old != new
     ]
     told += _set_differences("task", before.tasks.keys(), after.tasks.keys())
-    told += [
-        f"task {task} {before.tasks[task]} -> {after.tasks[task]}"
-        for task in sorted(before.tasks.keys() & after.tasks.keys())
-        if before.tasks[task] != after.tasks[task]
-    ]
+    both = before.tasks.keys() & after.tasks.keys()
+    told += _value_differences("task {}", before.tasks, after.tasks, both)
     told += _set_differences("edge", set(before.edges), set(after.edges))
+    told += _value_differences("pool of {}", before.pools, after.pools, both, usual="default_pool")
+    told += _value_differences("retries of {}", before.retries, after.retries, both, usual="0")
+    told += _set_differences("inlet", before.inlets, after.inlets)
+    told += _set_differences("outlet", before.outlets, after.outlets)
     return told or ["details of tasks or parameters"]
 
 
-def _set_differences(name: str, before: Any, after: Any) -> list[str]:
+def _set_differences(name: str, before: Iterable[str], after: Iterable[str]) -> list[str]:
     return [f"{name} added: {item}" for item in sorted(set(after) - set(before))] + [
         f"{name} removed: {item}" for item in sorted(set(before) - set(after))
+    ]
+
+
+def _value_differences(
+    name: str, before: Mapping[str, Any], after: Mapping[str, Any], keys: Iterable[str], *, usual: str = ""
+) -> list[str]:
+    return [
+        f"{name.format(key)} {before.get(key, usual)} -> {after.get(key, usual)}"
+        for key in sorted(keys)
+        if before.get(key) != after.get(key)
     ]
 
 

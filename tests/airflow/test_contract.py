@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 
+import pytest
 from pydantic import TypeAdapter
 
 
@@ -42,9 +44,40 @@ def test_a_task_can_ask_for_what_we_need() -> None:
 
     assert comms.GetDag(dag_id="a").type == "GetDag"
     assert "bundle_version" in comms.DagResult.model_fields
-    assert "GetDag" in inspect.getsource(supervisor.ActivitySubprocess._handle_request)
+    assert comms.GetDRCount(dag_id="a", states=["queued", "running"]).type == "GetDRCount"
+    assert "count" in comms.DRCount.model_fields
+    handled = inspect.getsource(supervisor.ActivitySubprocess._handle_request)
+    assert "GetDag" in handled
+    assert "GetDRCount" in handled
     assert "SUPERVISOR_COMMS" in task_runner.__annotations__
     assert callable(supervisor.block_orm_access)
+
+
+def test_unfinished_runs_are_asked_of_the_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.execution_time import comms, task_runner
+
+    from airlock import stack
+
+    asked = []
+
+    class Supervisor:
+        def send(self, message: comms.GetDRCount) -> comms.DRCount:
+            asked.append(message)
+            return comms.DRCount(count=2)
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+    assert stack.unfinished_runs("etl") == 2
+    assert [(one.dag_id, one.states) for one in asked] == [("etl", ["queued", "running"])]
+
+
+def test_dags_register_themselves_where_we_listen() -> None:
+    from airflow.dag_processing.importers import python_importer
+    from airflow.sdk.definitions._internal.contextmanager import DagContext
+
+    assert isinstance(DagContext.autoregistered_dags, set)
+    assert "cls.autoregistered_dags.add((dag, mod))" in inspect.getsource(DagContext.pop)
+    assert "unusual_prefix_" in inspect.getsource(importlib.import_module("airflow.utils.file"))
+    assert "autoregistered_dags" in inspect.getsource(python_importer)
 
 
 def test_the_dag_processor_sees_changes_by_modification_time() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.observed import observed, outcome
-from tests.verdicts import dag
+from tests.verdicts import dag, verdict
 
 from airlock.validate.rules import duplicate_dag_id
 
@@ -16,7 +16,9 @@ def test_different_ids_give_nothing(tmp_path: Path) -> None:
 def test_the_file_that_is_not_live_is_the_one_to_blame(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("import x\n\nDAG('etl')\n")
     outcomes = outcome("a.py", dags=(dag("etl"),)), outcome("b.py", dags=(dag("etl"),))
-    (finding,) = duplicate_dag_id.find(observed(tmp_path, *outcomes, live_files={"etl": "b.py"}))
+    (finding,) = duplicate_dag_id.find(
+        observed(tmp_path, *outcomes, live=verdict("1", dags=(dag("etl", file="b.py"),)))
+    )
     assert (finding.place, finding.dag_id, finding.message) == ("a.py:3", "etl", "etl is also defined in b.py")
 
 
@@ -30,3 +32,9 @@ def test_an_id_of_another_bundle_is_taken(tmp_path: Path) -> None:
     one = outcome("a.py", dags=(dag("etl"),))
     (finding,) = duplicate_dag_id.find(observed(tmp_path, one, owners={"etl": "source sales"}))
     assert finding.message == "etl is already a DAG of source sales"
+
+
+def test_an_id_that_one_file_gives_twice_is_told(tmp_path: Path) -> None:
+    one = outcome("a.py", dags=(dag("etl"),), repeated=("etl",))
+    (finding,) = duplicate_dag_id.find(observed(tmp_path, one))
+    assert finding.message == "etl is defined more than once in this file; Airflow keeps any one of them"

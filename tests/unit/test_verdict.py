@@ -80,6 +80,24 @@ def test_each_line_tells_a_person_what_changes() -> None:
     )
 
 
+def test_pools_retries_and_assets_are_told_too() -> None:
+    live = verdict("1", dags=(dag("etl", pools={"a": "small"}, outlets=("raw",)),))
+    after = dag("etl", retries={"a": 2}, inlets=("files",), outlets=("clean",), digest="d2")
+    assert compare(live, verdict("2", dags=(after,))).lines == (
+        (
+            "~ etl: pool of a small -> default_pool; retries of a 0 -> 2; inlet added: files; "
+            "outlet added: clean; outlet removed: raw"
+        ),
+    )
+
+
+def test_a_verdict_without_the_fields_of_today_is_no_verdict() -> None:
+    document = json.loads(dumps(verdict("1", dags=(dag("etl"),)).to_json()))
+    del document["dags"][0]["pools"]
+    with pytest.raises(ValueError, match="not a verdict"):
+        from_json(document)
+
+
 def test_a_change_that_no_field_shows_is_still_told() -> None:
     live, candidate = verdict("1", dags=(dag("etl"),)), verdict("2", dags=(dag("etl", digest="d2"),))
     assert compare(live, candidate).lines == ("~ etl: details of tasks or parameters",)

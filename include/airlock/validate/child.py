@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
-import hashlib
 import json
 import os
 import resource
@@ -20,34 +19,53 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from airlock.validate import describe, import_times, rehearsal, repeated, touched
+
 _PR_SET_PDEATHSIG = 1
 _IGNORE_FILE = ".airflowignore"
-_write, _dumps, _exit, _sha256, _clock = os.write, json.dumps, os._exit, hashlib.sha256, time.monotonic
-_PLACE_KEYS = ("fileloc", "relative_fileloc", "bundle_name", "bundle_version")
+_write, _dumps, _exit, _clock = os.write, json.dumps, os._exit, time.monotonic
 
 
-def warm_up() -> dict[str, float]:
-    """Import what every child needs and return the time limits of this Airflow, in seconds."""
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """What a warm process has made once for all its children. Time limits are this Airflow's, in seconds."""
+
+    import_timeout_s: float
+    file_timeout_s: float
+    comms: Any
+
+
+def warm_up() -> Ready:
+    """Import what every child needs, and go once through all that the import of a DAG file goes through.
+
+    The second is most of what a child would do: it fills caches, and finishes imports that Airflow puts off.
+    """
     from airflow.configuration import conf
-    from airflow.dag_processing import processor  # noqa: F401 - it is what takes seconds
+    from airflow.dag_processing import processor
     from airflow.sdk.execution_time import comms, supervisor, task_runner  # noqa: F401
     from airflow.utils.file import list_py_file_paths  # noqa: F401
+    from pydantic import TypeAdapter
 
     supervisor.block_orm_access()
-    return {
-        "import_timeout_s": conf.getfloat("core", "dagbag_import_timeout"),
-        "file_timeout_s": conf.getfloat("dag_processor", "dag_file_processor_timeout"),
-    }
+    rehearsal.rehearse()
+    return Ready(
+        import_timeout_s=conf.getfloat("core", "dagbag_import_timeout"),
+        file_timeout_s=conf.getfloat("dag_processor", "dag_file_processor_timeout"),
+        comms=comms.CommsDecoder[processor.ToDagProcessor, processor.ToManager](
+            socket=socket.socket(), body_decoder=TypeAdapter(processor.ToDagProcessor)
+        ),
+    )
 
 
-def run(request: Mapping[str, Any], descriptors: list[int]) -> NoReturn:
+def run(request: Mapping[str, Any], descriptors: list[int], ready: Ready) -> NoReturn:
     """Do one request in this freshly forked child, write the result as one JSON document, and end."""
     try:
         _contain(request, output=descriptors[1])
-        document = discover(request) if request["job"] == "discover" else import_file(request, descriptors)
+        document = discover(request) if request["job"] == "discover" else import_file(request, descriptors, ready)
         _tell(descriptors[0], document)
     except BaseException as error:  # noqa: BLE001 - a child tells whatever happened, and never goes on as its parent
         with suppress(BaseException):
@@ -73,19 +91,18 @@ def discover(request: Mapping[str, Any]) -> dict[str, Any]:
         }
 
 
-def import_file(request: Mapping[str, Any], descriptors: list[int]) -> dict[str, Any]:
+def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready) -> dict[str, Any]:
     """Import one DAG file and serialise its DAGs as the DAG processor does."""
     import structlog
     from airflow.dag_processing import processor
-    from airflow.sdk.execution_time import comms, task_runner
-    from pydantic import TypeAdapter
+    from airflow.sdk.execution_time import task_runner
 
     folder, path, root = request["folder"], request["path"], request["root"]
-    task_runner.SUPERVISOR_COMMS = comms.CommsDecoder[processor.ToDagProcessor, processor.ToManager](  # type: ignore[assignment]
-        socket=socket.socket(fileno=descriptors[2]),
-        body_decoder=TypeAdapter(processor.ToDagProcessor),
-    )
-    read = _watch_reads(root)
+    ready.comms.socket = socket.socket(fileno=descriptors[2])
+    task_runner.SUPERVISOR_COMMS = ready.comms
+    seen = touched.watch(root, request["scratch"])
+    definitions = repeated.Definitions()
+    imports = import_times.watch(root)
     _tell_of_sudden_ends()
     started = _clock()
     message = processor.DagFileParseRequest(file=path, bundle_path=Path(folder), bundle_name=request["bundle"])
@@ -93,56 +110,24 @@ def import_file(request: Mapping[str, Any], descriptors: list[int]) -> dict[str,
     duration = _clock() - started
     if parsed is None:
         raise RuntimeError("Airflow returned no result")
-    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    inputs = {
-        os.path.relpath(name, root)
-        for name in imported | read
-        if isinstance(name, str) and name.startswith(root + os.sep)
-    }
+    told = seen.told()
     return {
-        "dags": [_describe(serialised.data, root) for serialised in parsed.serialized_dags],
+        "dags": [describe.dag(serialised.data, root) for serialised in parsed.serialized_dags],
+        "parts": {
+            serialised.data["dag"]["dag_id"]: describe.parts(serialised.data, root)
+            for serialised in parsed.serialized_dags
+            if request.get("parts")
+        },
+        "repeated": definitions.repeated(root),
+        "imports": import_times.slowest(imports),
         "errors": {str(file): str(text) for file, text in (parsed.import_errors or {}).items()},
         "warnings": [
             str(warning.get("message", warning) if isinstance(warning, dict) else warning)
             for warning in parsed.warnings or []
         ],
-        "inputs": sorted(name for name in inputs if not name.endswith(".pyc")),
         "duration_s": duration,
+        **told,
     }
-
-
-def _describe(data: Mapping[str, Any], root: str) -> dict[str, Any]:
-    dag = data["dag"]
-    tasks = [task.get("__var", task) for task in dag.get("tasks", [])]
-    place_free = _dumps(
-        {key: value for key, value in dag.items() if key not in _PLACE_KEYS}, sort_keys=True, default=str
-    )
-    return {
-        "dag_id": dag["dag_id"],
-        "schedule": _schedule(dag.get("timetable")),
-        "owner": ", ".join(sorted({str(task.get("owner", "airflow")) for task in tasks})),
-        "tags": sorted(dag.get("tags") or []),
-        "tasks": {task["task_id"]: str(task.get("task_type") or task.get("_task_type") or "") for task in tasks},
-        "edges": sorted(
-            f"{task['task_id']} -> {below}" for task in tasks for below in task.get("downstream_task_ids", [])
-        ),
-        "digest": _sha256(place_free.replace(root, "").encode()).hexdigest(),
-    }
-
-
-def _schedule(timetable: Any) -> str:
-    """Return a schedule in a few words: the cron expression or interval where it has one, else the timetable's name."""
-    if not isinstance(timetable, dict):
-        return "None"
-    name = str(timetable.get("__type", "")).rpartition(".")[2]
-    values = timetable.get("__var") or {}
-    if name == "NullTimetable":
-        return "None"
-    if "expression" in values:
-        return str(values["expression"])
-    if name == "DeltaDataIntervalTimetable" and "delta" in values:
-        return f"every {values['delta']} s"
-    return name.removesuffix("Timetable") or "None"
 
 
 def _bad_ignore_files(folder: Path, *, safe_mode: bool) -> dict[str, str]:
@@ -159,19 +144,6 @@ def _bad_ignore_files(folder: Path, *, safe_mode: bool) -> dict[str, str]:
                 except Exception as error:  # noqa: BLE001 - Airflow wraps some and lets others through
                     bad[str(Path(place, _IGNORE_FILE).relative_to(folder))] = f"{type(error).__name__}: {error}"
     return bad
-
-
-def _watch_reads(root: str) -> set[str]:
-    """Return a set that will hold the path of every file below ``root`` that this process opens from now on."""
-    read: set[str] = set()
-    prefix = root + os.sep
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[0], str) and arguments[0].startswith(prefix):
-            read.add(arguments[0])
-
-    sys.addaudithook(hook)
-    return read
 
 
 def _tell_of_sudden_ends() -> None:

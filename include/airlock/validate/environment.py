@@ -25,6 +25,7 @@ _SECRET_VARIABLES = re.compile(
         for option in options
     )
     + "|AIRLOCK_(TOKEN|PASSWORD)|_AIRFLOW_PROCESS_CONTEXT|AIRFLOW_GIT_(USER|TOKEN)"
+    + "|AIRFLOW_CTX_.*"  # those of the task that validates
 )
 _PACKAGE = Path(__file__).parents[2]
 _DEPTH = "40"  # frames of a traceback that Airflow keeps; its default of 2 often hides the line in the DAG file

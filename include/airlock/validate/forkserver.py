@@ -8,32 +8,42 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import selectors
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import psutil
-
 from airlock.errors import CommandTimeout, OperatorError
-from airlock.validate import environment
 from airlock.validate.answers import Answers, Asked
+from airlock.validate.launch import Launch, LocalLaunch
 
 _START_TIMEOUT_S = 180.0
 _KILL_GRACE_S = 5.0
 _RESULT_BYTES = 64 << 20
+_REQUEST_BYTES = 1 << 20
 _OUTPUT_BYTES = 4096
+_ANSWER_TIMEOUT_S = 1.0  # for a file that asks, and does not read the answer
+_AHEAD = 2  # jobs that wait on the other side, so that a core never waits for this one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """This Airflow's time limits, in seconds, a digest of each environment variable of the children, and one of all
+    else that their imports depend on beside the tree and installed packages."""
+
+    import_timeout_s: float
+    file_timeout_s: float
+    environ: Mapping[str, str]
+    circumstances: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +71,9 @@ class _Child:
     result: int
     output: int
     asks: socket.socket
-    pid: int
-    started: float
-    deadline: float
+    timeout_s: float
+    started: float = math.inf
+    deadline: float = math.inf
     document: bytearray = field(default_factory=bytearray)
     printed: bytearray = field(default_factory=bytearray)
     request: bytearray = field(default_factory=bytearray)
@@ -76,49 +86,28 @@ class _Child:
 class ForkServer:
     """A warm process with Airflow imported, as a context manager; leaving it leaves no process behind."""
 
-    def __init__(self, answers: Answers, *, memory_mb: int = 2048, scratch: Path | None = None) -> None:
+    def __init__(
+        self, answers: Answers, *, memory_mb: int = 2048, scratch: Path | None = None, launch: Launch | None = None
+    ) -> None:
         self.answers = answers
         self.memory_mb = memory_mb
+        self._launch = launch or LocalLaunch()
         self._scratch = tempfile.TemporaryDirectory(prefix="airlock-validate-", dir=scratch, ignore_cleanup_errors=True)
-        self._limits: dict[str, float] | None = None
+        self._ready: Ready | None = None
         self._unread = bytearray()
         self._numbers = itertools.count(1)
 
     def __enter__(self) -> Self:
         """Start the warm process; it gets ready while the caller does something else."""
-        scratch = Path(self._scratch.name)
-        self._control, theirs = socket.socketpair()
-        self._log = (scratch / "warm.log").open("w+b")
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "airlock.validate.warm", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env=environment.for_children(os.environ, scratch),
-                cwd=scratch,
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
-                start_new_session=True,
-            )
+        self._warm = self._launch.start(self.scratch)
+        self._control = self._warm.control
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Kill the warm process and everything that descends from it."""
-        descendants: list[psutil.Process] = []
-        with suppress(psutil.Error):
-            warm = psutil.Process(self._process.pid)
-            warm.suspend()  # so that it forks nothing while its children are counted
-            descendants = warm.children(recursive=True)
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._control.close()
-        for process in descendants:
-            with suppress(psutil.Error):
-                process.kill()
-        self._process.wait()
-        self._log.close()
+        self._warm.stop()
         self._scratch.cleanup()
 
     @property
@@ -126,78 +115,62 @@ class ForkServer:
         """A directory for the time of the validation."""
         return Path(self._scratch.name)
 
-    def wait_until_ready(self) -> dict[str, float]:
-        """Return this Airflow's time limits, in seconds, once it is imported.
+    def wait_until_ready(self) -> Ready:
+        """Return what the warm process has to tell once it has imported Airflow.
 
         Raises ``OperatorError`` when Airflow cannot be imported, ``CommandTimeout`` after three minutes.
         """
-        if self._limits is None:
-            self._limits = self._receive(time.monotonic() + _START_TIMEOUT_S)["ready"]
-        return self._limits
+        if self._ready is None:
+            self._ready = Ready(**self._receive(time.monotonic() + _START_TIMEOUT_S)["ready"])
+        return self._ready
 
     def preimport(self, modules: Iterable[str]) -> None:
         """Import modules of installed packages once in the warm process, so that its children find them there."""
         self.wait_until_ready()
-        self._control.sendall(json.dumps({"preimport": sorted(modules)}).encode())
+        self._send({"preimport": sorted(modules)})
         self._receive(time.monotonic() + _START_TIMEOUT_S)
 
     def run(self, jobs: Iterable[Mapping[str, Any]], *, parallel: int) -> Iterator[Ended]:
         """Run each job in a child of its own, at most ``parallel`` at once, and yield how each ended, in any order."""
-        limits = self.wait_until_ready()
-        timeout_s = limits["file_timeout_s"]
+        timeout_s = self.wait_until_ready().file_timeout_s
         waiting = deque(jobs)
         children: dict[int, _Child] = {}
         with selectors.DefaultSelector() as selector:
             selector.register(self._control, selectors.EVENT_READ, None)
             while waiting or children:
-                while waiting and len(children) < parallel:
+                while waiting and len(children) < parallel + _AHEAD:
                     number = next(self._numbers)
-                    children[number] = self._start(number, waiting.popleft(), selector, timeout_s, children)
+                    children[number] = self._start(
+                        {**waiting.popleft(), "id": number, "parallel": parallel}, selector, timeout_s
+                    )
                 self._serve(selector, children)
                 self._kill_late(children)
                 for number in [number for number, child in children.items() if child.ended and not child.open]:
                     yield self._finish(children.pop(number))
 
-    def _start(
-        self,
-        number: int,
-        job: Mapping[str, Any],
-        selector: selectors.BaseSelector,
-        timeout_s: float,
-        children: dict[int, _Child],
-    ) -> _Child:
+    def _start(self, job: Mapping[str, Any], selector: selectors.BaseSelector, timeout_s: float) -> _Child:
         result, result_theirs = os.pipe()
         output, output_theirs = os.pipe()
         asks, asks_theirs = socket.socketpair()
-        scratch = self.scratch / f"child-{number}"
-        scratch.mkdir()
+        asks.settimeout(_ANSWER_TIMEOUT_S)
         limits = {
             "RLIMIT_CPU": int(timeout_s) + 10,
             "RLIMIT_DATA": self.memory_mb << 20,
             "RLIMIT_CORE": 0,
             "RLIMIT_FSIZE": 256 << 20,
         }
-        message = json.dumps({**job, "id": number, "limits": limits, "scratch": str(scratch)}).encode()
-        socket.send_fds(self._control, [message], [result_theirs, output_theirs, asks_theirs.fileno()])
-        while True:  # answers about other children may stand before the one to this request
-            answer = self._receive(time.monotonic() + _START_TIMEOUT_S)
-            if answer.get("id") == number:
-                break
-            children[answer["ended"]].ended = answer
+        self._send({**job, "limits": limits}, descriptors=[result_theirs, output_theirs, asks_theirs.fileno()])
         os.close(result_theirs)
         os.close(output_theirs)
         asks_theirs.close()
-        now = time.monotonic()
-        child = _Child(
-            job=job, result=result, output=output, asks=asks, pid=answer["pid"], started=now, deadline=now + timeout_s
-        )
+        child = _Child(job=job, result=result, output=output, asks=asks, timeout_s=timeout_s)
         for end in (result, output, asks):
             selector.register(end, selectors.EVENT_READ, child)
             child.open.add(end)
         return child
 
     def _serve(self, selector: selectors.BaseSelector, children: dict[int, _Child]) -> None:
-        nearest = min((child.deadline for child in children.values()), default=time.monotonic())
+        nearest = min((child.deadline for child in children.values()), default=math.inf)
         # A message that came together with another one is here already: the socket would never tell of it again.
         timeout_s = 0.0 if b"\n" in self._unread else max(0.0, min(nearest - time.monotonic(), 1.0))
         ready = selector.select(timeout=timeout_s)
@@ -220,7 +193,11 @@ class ForkServer:
 
     def _note_end(self, children: dict[int, _Child]) -> None:
         answer = self._receive(time.monotonic() + _START_TIMEOUT_S)
-        if "ended" in answer:
+        if "started" in answer:
+            child = children[answer["started"]]
+            child.started = time.monotonic()
+            child.deadline = child.started + child.timeout_s
+        elif "ended" in answer:
             children[answer["ended"]].ended = answer
 
     def _read_pipe(self, child: _Child, end: int, selector: selectors.BaseSelector) -> bool:
@@ -248,11 +225,17 @@ class ForkServer:
         ):
             frame = bytes(child.request[4 : 4 + length])
             del child.request[: 4 + length]
-            answer, asked = self.answers.to_frame(frame)
+            try:
+                answer, asked = self.answers.to_frame(frame)
+            except ValueError:  # not Airflow wrote it: nothing that follows can be understood
+                self._close(child, child.asks, selector)
+                return
             if asked:
                 child.asked.append(asked)
-            with suppress(OSError):
+            with suppress(OSError):  # it does not read, or is gone
                 child.asks.sendall(answer)
+        if len(child.request) > _REQUEST_BYTES:
+            self._close(child, child.asks, selector)
 
     def _drain(self, child: _Child, end: Any, selector: selectors.BaseSelector) -> None:
         if end is not child.asks:
@@ -272,16 +255,12 @@ class ForkServer:
         else:
             end.close()
 
-    @staticmethod
-    def _kill_late(children: dict[int, _Child]) -> None:
+    def _kill_late(self, children: dict[int, _Child]) -> None:
         now = time.monotonic()
-        for child in children.values():
+        for number, child in children.items():
             if not child.ended and now >= child.deadline:
                 child.timed_out, child.deadline = True, now + _KILL_GRACE_S
-                with suppress(OSError):
-                    os.killpg(child.pid, signal.SIGKILL)
-                with suppress(OSError):
-                    os.kill(child.pid, signal.SIGKILL)
+                self._send({"kill": number})
 
     def _finish(self, child: _Child) -> Ended:
         try:
@@ -301,6 +280,12 @@ class ForkServer:
             memory_kb=ended["memory_kb"],
         )
 
+    def _send(self, request: Mapping[str, Any], *, descriptors: Sequence[int] = ()) -> None:
+        line = json.dumps(request).encode() + b"\n"
+        with suppress(OSError):  # it has ended: the answer that never comes tells why
+            sent = socket.send_fds(self._control, [line], descriptors) if descriptors else 0
+            self._control.sendall(line[sent:])
+
     def _receive(self, deadline: float) -> dict[str, Any]:
         while b"\n" not in self._unread:
             self._control.settimeout(max(0.1, deadline - time.monotonic()))
@@ -311,11 +296,8 @@ class ForkServer:
                     "the validation process did not answer in time", hint="look at the load of the machine"
                 ) from None
             if not data:
-                self._process.wait()
-                self._log.seek(0)
-                told = self._log.read().decode("utf-8", "replace").strip()[-2000:]
                 raise OperatorError(
-                    f"the validation process ended with status {self._process.returncode}: {told}",
+                    f"the validation process ended with status {self._warm.status()}: {self._warm.log_tail()}",
                     hint="Airflow must be importable with this deployment's configuration",
                     reason="ValidatorFailed",
                 )

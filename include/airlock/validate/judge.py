@@ -6,15 +6,21 @@ import ast
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from airlock.validate import rules
+from airlock.errors import OperatorError, TransientError
+from airlock.lockfile import distributions
+from airlock.validate import lint, stability
+from airlock.validate.cache import Cache
 from airlock.validate.forkserver import Ended, ForkServer
 from airlock.validate.outcome import Discovery, FileOutcome, Observed
+from airlock.validate.policy import Policy, of_repository
+from airlock.validate.rules import moved_file
+from airlock.validate.ruling import apply
 from airlock.verdict import Dag, Finding, Verdict, compare
 
 _FATAL_SIGNALS = {signal.SIGKILL: "; it may have used too much memory", signal.SIGXCPU: "; it used too much CPU time"}
@@ -25,7 +31,8 @@ class Subject:
     """What is judged: the tree of a revision at ``root``, its DAG folder, and what surrounds it.
 
     ``environment`` is the digest of what is installed, ``owners`` maps DAG ids of other bundles to their owner, and
-    ``live`` is the verdict of what is live now.
+    ``live`` is the verdict of what is live now. ``policy`` is the deployment's. ``unfinished`` tells how many
+    unfinished runs a DAG has; ``None`` when there is nobody to ask.
     """
 
     revision: str
@@ -35,10 +42,20 @@ class Subject:
     environment: str = ""
     owners: Mapping[str, str] = field(default_factory=dict)
     live: Verdict | None = None
+    policy: Policy = field(default_factory=Policy)
+    unfinished: Callable[[str], int] | None = None
 
 
-def judge(subject: Subject, server: ForkServer, *, progress: Callable[[int, int], None] | None = None) -> Verdict:
+def judge(
+    subject: Subject,
+    server: ForkServer,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    cache: Path | None = None,
+) -> Verdict:
     """Return the verdict on a tree. ``progress`` is told how many files of how many are done.
+
+    ``cache`` is a folder for the outcomes of imports: what has not changed since they were made is not imported again.
 
     Whatever a DAG file does is a finding. Raises ``OperatorError`` when Airflow itself cannot be used.
     """
@@ -46,32 +63,61 @@ def judge(subject: Subject, server: ForkServer, *, progress: Callable[[int, int]
     root = subject.root.resolve()
     folder = root / subject.subdir
     discovery = _discover(server, folder)
+    policies, faults = of_repository(root, subject.policy)
     observed = Observed(
         root=root,
         folder=folder,
         discovery=discovery,
         owners=subject.owners,
-        live_files={dag.dag_id: dag.file for dag in subject.live.dags} if subject.live else {},
+        live=subject.live,
+        installed={name: one.version for name, one in distributions.installed().items()},
+        options=policies.options(),
+        policy_faults=faults,
     )
-    observed = replace(observed, outcomes=_import_all(observed, server, subject.bundle, progress))
-    findings = tuple(finding for find in rules.FINDERS for finding in find(observed))
+    files = {observed.relative(folder / name): folder / name for name in discovery.files}
+    memory = _memory(cache, observed, server, subject)
+    recalled = [outcome for file in files if memory and (outcome := memory.recall(file, server.answers))]
+    for outcome in recalled:
+        del files[outcome.file]
+    observed = replace(observed, outcomes=_import_all(observed, server, subject.bundle, list(files.values()), progress))
+    observed = _look_again(observed, server, subject)
+    if memory and not observed.lint_failure:
+        memory.store([*recalled, *observed.outcomes], server.answers)
+    outcomes = sorted([*recalled, *observed.outcomes], key=lambda outcome: outcome.file)
+    observed = _look_around(replace(observed, outcomes=tuple(outcomes)), subject)
+    ruling = apply(observed, policies)
     verdict = Verdict(
         revision=subject.revision,
-        result="rejected" if any(finding.severity == "error" for finding in findings) else "passed",
+        result="rejected" if any(finding.severity == "error" for finding in ruling.findings) else "passed",
         environment=subject.environment,
         judged_at=datetime.now(UTC).isoformat(timespec="seconds"),
         duration_s=round(time.monotonic() - started, 3),
         total=len(discovery.files),
-        imported=len(observed.outcomes),
+        imported=len(files),
+        cached=len(recalled),
+        policy=subject.policy.digest,
+        subdir=subject.subdir,
+        lasting=ruling.lasting,
         dags=tuple(
             sorted(
                 (dag for outcome in observed.outcomes for dag in outcome.dags), key=lambda dag: (dag.dag_id, dag.file)
             )
         ),
-        findings=tuple(_redacted(finding, server) for finding in findings),
+        findings=tuple(_redacted(finding, server) for finding in ruling.findings),
+        suppressed=tuple(replace(one, finding=_redacted(one.finding, server)) for one in ruling.suppressed),
+        unchecked=ruling.unchecked,
         inputs={outcome.file: outcome.inputs for outcome in observed.outcomes},
+        asked={outcome.file: tuple(map(str, outcome.asked)) for outcome in observed.outcomes if outcome.asked},
     )
     return replace(verdict, changes=compare(subject.live, verdict))
+
+
+def _memory(cache: Path | None, observed: Observed, server: ForkServer, subject: Subject) -> Cache | None:
+    if cache is None:
+        return None
+    ready = server.wait_until_ready()
+    circumstances = (subject.environment, ready.circumstances, subject.bundle, subject.subdir)
+    return Cache(cache, circumstances, root=observed.root, environ=ready.environ)
 
 
 def _discover(server: ForkServer, folder: Path) -> Discovery:
@@ -86,28 +132,59 @@ def _discover(server: ForkServer, folder: Path) -> Discovery:
 
 
 def _import_all(
-    observed: Observed, server: ForkServer, bundle: str, progress: Callable[[int, int], None] | None
+    observed: Observed,
+    server: ForkServer,
+    bundle: str,
+    paths: Sequence[Path],
+    progress: Callable[[int, int], None] | None,
 ) -> tuple[FileOutcome, ...]:
-    paths = [observed.folder / name for name in observed.discovery.files]
+    if not paths:
+        return ()
     server.preimport(_installed_imports(paths, observed.folder))
-    jobs = [
-        {
-            "job": "import",
-            "root": str(observed.root),
-            "folder": str(observed.folder),
-            "path": str(path),
-            "bundle": bundle,
-        }
-        for path in paths
-    ]
+    jobs = [_job(observed, path, bundle) for path in paths]
     outcomes = []
-    for ended in server.run(
-        jobs, parallel=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    ):
+    for ended in server.run(jobs, parallel=_parallel()):
         outcomes.append(_outcome(ended, observed))
         if progress:
             progress(len(outcomes), len(jobs))
     return tuple(sorted(outcomes, key=lambda outcome: outcome.file))
+
+
+def _job(observed: Observed, path: Path, bundle: str) -> dict[str, Any]:
+    return {
+        "job": "import",
+        "root": str(observed.root),
+        "folder": str(observed.folder),
+        "path": str(path),
+        "bundle": bundle,
+    }
+
+
+def _parallel() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _look_again(observed: Observed, server: ForkServer, subject: Subject) -> Observed:
+    """Return what was observed with what a second look adds: a second import, and ruff."""
+
+    def import_again(files: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        jobs = [{**_job(observed, observed.root / file, subject.bundle), "parts": True} for file in files]
+        for ended in server.run(jobs, parallel=_parallel()):
+            yield observed.relative(Path(ended.job["path"])), ended.document or {}
+
+    outcomes, failure = stability.add(observed.root, observed.outcomes, import_again), ""
+    try:
+        outcomes = lint.add(observed.root, outcomes)
+    except (OperatorError, TransientError) as error:
+        failure = error.message
+    return replace(observed, outcomes=outcomes, lint_failure=failure)
+
+
+def _look_around(observed: Observed, subject: Subject) -> Observed:
+    """Return what was observed with the unfinished runs of DAGs that have moved."""
+    if subject.unfinished is None:
+        return observed
+    return replace(observed, unfinished={dag_id: subject.unfinished(dag_id) for dag_id in moved_file.moved(observed)})
 
 
 def _outcome(ended: Ended, observed: Observed) -> FileOutcome:
@@ -124,15 +201,18 @@ def _outcome(ended: Ended, observed: Observed) -> FileOutcome:
     return FileOutcome(
         file=file,
         how="parsed",
-        dags=tuple(
-            Dag(**{**dag, "file": file, "tags": tuple(dag["tags"]), "edges": tuple(dag["edges"])})
-            for dag in document["dags"]
-        ),
+        dags=tuple(Dag.from_json({**dag, "file": file}) for dag in document["dags"]),
         errors=document["errors"],
         warnings=tuple(document["warnings"]),
-        inputs=tuple(document["inputs"]),
+        inputs=tuple(document["opened"]),
         output=ended.output,
         duration_s=ended.duration_s,
+        import_s=document["duration_s"],
+        imports=document["imports"],
+        repeated=tuple(document["repeated"]),
+        asked=tuple(dict.fromkeys(ended.asked)),
+        touched=tuple((kind, name) for kind, name in document["touched"]),
+        unclear=tuple(document["unclear"]),
     )
 
 

@@ -1,9 +1,10 @@
 """The warm process: imports Airflow once, then forks a child for every DAG file that it is told to import.
 
-Run as ``python -P -m airlock.validate.warm FD`` with the control socket as ``FD``. It never imports a DAG file
-itself. Requests and answers are JSON lines, one request under way at a time; a request carries the file
-descriptors of the child: result, output and (for imports) a socket on which Airflow asks for variables and connections.
-When the control socket closes, everything that was forked is killed.
+Run as ``python -P -m airlock.validate.warm FD`` with the control socket as ``FD``, or with the path of a Unix stream
+socket to connect to. It never imports a DAG file itself. Requests and answers are JSON lines. A request for a child
+carries its file descriptors: result, output and a socket on which Airflow asks for variables and connections; ``kill``
+ends a child. Each child gets a directory below ``TMPDIR`` that goes with it. When the control socket closes, everything
+that was forked is killed.
 
 Private Airflow API that it uses, held by a contract test: ``airflow.dag_processing.processor._parse_file``,
 ``airflow.sdk.execution_time.comms.CommsDecoder``, ``airflow.sdk.execution_time.supervisor.block_orm_access``.
@@ -12,111 +13,187 @@ Private Airflow API that it uses, held by a contract test: ``airflow.dag_process
 from __future__ import annotations
 
 import ctypes
-import gc
 import importlib
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
+import tempfile
+from collections import deque
 from contextlib import suppress
-from typing import Any, NoReturn
+from dataclasses import dataclass, field
+from typing import Any
 
-from airlock.validate import child
+from airlock.validate import child, circumstances, heap
 
 _PR_SET_PDEATHSIG = 1
+_ENDS = 3  # descriptors of a child: result, output, questions
 _PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A child under way."""
+
+    id: int
+    pid: int
+    scratch: str
+
+
+@dataclass(kw_only=True)
+class Control:
+    """The control socket, with what has arrived on it and is not a whole request yet."""
+
+    socket: socket.socket
+    unread: bytearray = field(default_factory=bytearray)
+    descriptors: list[int] = field(default_factory=list)
+
+    def receive(self) -> list[dict[str, Any]] | None:
+        """Return the requests that have arrived whole, ``None`` when the other side is gone."""
+        data, descriptors, _, _ = socket.recv_fds(self.socket, 1 << 16, _ENDS * 64)
+        self.descriptors += descriptors
+        if not data:
+            return None
+        *lines, rest = (self.unread + data).split(b"\n")
+        self.unread = bytearray(rest)
+        return [json.loads(line) for line in lines]
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send one JSON line."""
+        try:
+            self.socket.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            os._exit(0)
+
+
+class Children:
+    """The children of this process: those under way, by process id, and the jobs that wait for their turn."""
+
+    def __init__(self, control: Control, ready: child.Ready) -> None:
+        self.control = control
+        self.ready = ready
+        self.running: dict[int, Running] = {}
+        self.waiting: deque[tuple[dict[str, Any], list[int]]] = deque()
+        self.wake_read, self.wake_write = os.pipe()
+        os.set_blocking(self.wake_write, False)
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def start(self) -> None:
+        """Fork for the jobs whose turn it is."""
+        while self.waiting and len(self.running) < self.waiting[0][0]["parallel"]:
+            self._fork(*self.waiting.popleft())
+
+    def _fork(self, job: dict[str, Any], descriptors: list[int]) -> None:
+        scratch = tempfile.mkdtemp(prefix="child-")
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            self.control.socket.close()
+            others = [descriptor for _, ends in self.waiting for descriptor in ends]
+            for descriptor in (self.wake_read, self.wake_write, *self.control.descriptors, *others):
+                os.close(descriptor)
+            child.run({**job, "scratch": scratch}, descriptors, self.ready)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        with suppress(OSError):
+            os.setpgid(pid, pid)
+        self.running[pid] = Running(id=job["id"], pid=pid, scratch=scratch)
+        self.control.send({"started": job["id"]})
+
+    def reap(self) -> None:
+        """Tell of every child that has ended; orphans that were adopted are reaped in silence."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if one := self.running.pop(pid, None):
+                with suppress(OSError):
+                    os.killpg(pid, signal.SIGKILL)  # what it left behind in its group
+                shutil.rmtree(one.scratch, ignore_errors=True)
+                self.control.send(
+                    {
+                        "ended": one.id,
+                        "code": os.waitstatus_to_exitcode(status),
+                        "cpu_s": usage.ru_utime + usage.ru_stime,
+                        "memory_kb": usage.ru_maxrss,
+                    }
+                )
+
+    def kill(self, number: int | None = None) -> None:
+        """Kill the child of one job, or all, with their process groups."""
+        for one in self.running.values():
+            if number in (one.id, None):
+                for end in (os.killpg, os.kill):
+                    with suppress(OSError):
+                        end(one.pid, signal.SIGKILL)
 
 
 def main() -> None:
     """Serve requests until the control socket closes."""
-    control = socket.socket(fileno=int(sys.argv[1]))
+    control = Control(socket=connect(sys.argv[1]))
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"
-    die_with_parent(control)
+    die_with_parent(control.socket)
     adopt_orphans()
-    limits = child.warm_up()
-    gc.collect()
-    gc.freeze()
-    wake_read, wake_write = os.pipe()
-    os.set_blocking(wake_write, False)
-    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    send(control, {"ready": limits})
-    running: dict[int, int] = {}
+    children = Children(control, child.warm_up())
+    heap.settle()
+    control.send(
+        {
+            "ready": {
+                "import_timeout_s": children.ready.import_timeout_s,
+                "file_timeout_s": children.ready.file_timeout_s,
+                "environ": circumstances.environ(),
+                "circumstances": circumstances.common(),
+            }
+        }
+    )
     selector = selectors.DefaultSelector()
-    selector.register(control, selectors.EVENT_READ)
-    selector.register(wake_read, selectors.EVENT_READ)
+    selector.register(control.socket, selectors.EVENT_READ)
+    selector.register(children.wake_read, selectors.EVENT_READ)
     while True:
         for key, _ in selector.select():
-            if key.fileobj is control and not serve(control, running, close=(wake_read, wake_write)):
-                stop(running)
-            elif key.fileobj == wake_read:
-                os.read(wake_read, 4096)
-        reap(control, running)
+            if key.fileobj == children.wake_read:
+                os.read(children.wake_read, 4096)
+                continue
+            requests = control.receive()
+            if requests is None:
+                children.kill()
+                os._exit(0)
+            for request in requests:
+                serve(request, children)
+        children.reap()
+        children.start()
 
 
-def serve(control: socket.socket, running: dict[int, int], *, close: tuple[int, ...]) -> bool:
-    """Carry out one request; return whether the control socket is still open."""
-    message, descriptors, _, _ = socket.recv_fds(control, 1 << 20, 3)
-    if not message:
-        return False
-    request = json.loads(message)
+def connect(where: str) -> socket.socket:
+    """Return the control socket: the inherited descriptor ``where``, or a connection to the socket at that path."""
+    if where.isdigit():
+        return socket.socket(fileno=int(where))
+    control = socket.socket(socket.AF_UNIX)
+    control.connect(where)
+    return control
+
+
+def serve(request: dict[str, Any], children: Children) -> None:
+    """Carry out one request."""
+    control = children.control
     if "preimport" in request:
         for module in request["preimport"]:
             with suppress(BaseException):
                 importlib.import_module(module)
-        gc.collect()
-        gc.freeze()
-        send(control, {"done": True})
-        return True
-    pid = os.fork()
-    if pid == 0:
-        signal.set_wakeup_fd(-1)
-        control.close()
-        for descriptor in close:
-            os.close(descriptor)
-        child.run(request, descriptors)
-    for descriptor in descriptors:
-        os.close(descriptor)
-    with suppress(OSError):
-        os.setpgid(pid, pid)
-    running[pid] = request["id"]
-    send(control, {"id": request["id"], "pid": pid})
-    return True
-
-
-def reap(control: socket.socket, running: dict[int, int]) -> None:
-    """Tell of every child that has ended; orphans that were adopted are reaped in silence."""
-    while True:
-        try:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        if pid in running:
-            with suppress(OSError):
-                os.killpg(pid, signal.SIGKILL)  # what it left behind in its group
-            code = os.waitstatus_to_exitcode(status)
-            cpu_s = usage.ru_utime + usage.ru_stime
-            send(control, {"ended": running.pop(pid), "code": code, "cpu_s": cpu_s, "memory_kb": usage.ru_maxrss})
-
-
-def stop(running: dict[int, int]) -> NoReturn:
-    """Kill what runs and end."""
-    for pid in running:
-        with suppress(OSError):
-            os.killpg(pid, signal.SIGKILL)
-    os._exit(0)
-
-
-def send(control: socket.socket, message: dict[str, Any]) -> None:
-    """Send one JSON line."""
-    try:
-        control.sendall(json.dumps(message).encode() + b"\n")
-    except OSError:
-        os._exit(0)
+        heap.settle()
+        control.send({"done": True})
+    elif "kill" in request:
+        children.kill(request["kill"])
+    else:
+        children.waiting.append((request, control.descriptors[:_ENDS]))
+        del control.descriptors[:_ENDS]
 
 
 def die_with_parent(control: socket.socket) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
 from airlock.validate.rules import traceback_text
 from airlock.verdict import Finding, Severity
@@ -12,6 +13,7 @@ from airlock.verdict import Finding, Severity
 ID = "crash"
 SEVERITY: Severity = "error"
 HINT = "a DAG file is imported again and again: it must not exit, and native code in it must not fail"
+OPTIONS: tuple[Option, ...] = ()
 _SHOWN_LINES = 3
 _FAULT_DUMP = re.compile(r"^(Fatal Python error: .*|(Current thread|Thread|Stack) .*first\)):?$", re.MULTILINE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
 from airlock.validate.rules import link
 from airlock.verdict import Finding, Severity
@@ -11,6 +12,7 @@ from airlock.verdict import Finding, Severity
 ID = "discovery"
 SEVERITY: Severity = "error"
 HINT = "Airflow has to be able to walk the DAG folder; remove what it cannot read"
+OPTIONS: tuple[Option, ...] = ()
 
 
 def find(observed: Observed) -> Iterator[Finding]:

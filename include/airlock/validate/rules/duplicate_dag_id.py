@@ -6,27 +6,33 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
 from airlock.verdict import Finding, Severity
 
 ID = "duplicate-dag-id"
 SEVERITY: Severity = "error"
 HINT = "give one of them another dag_id"
+OPTIONS: tuple[Option, ...] = ()
 
 
 def find(observed: Observed) -> Iterator[Finding]:
     """Yield a finding for every file but the rightful one, and for ids that another bundle has."""
     files: dict[str, list[str]] = defaultdict(list)
+    live = observed.live_dags
     for outcome in observed.outcomes:
         for dag in outcome.dags:
             files[dag.dag_id].append(outcome.file)
+        for dag_id in outcome.repeated:
+            message = f"{dag_id} is defined more than once in this file; Airflow keeps any one of them"
+            yield _finding(observed, dag_id, outcome.file, message)
     for dag_id, places in sorted(files.items()):
         if owner := observed.owners.get(dag_id):
             for file in sorted(set(places)):
                 yield _finding(observed, dag_id, file, f"{dag_id} is already a DAG of {owner}")
         if len(places) > 1:
-            live = observed.live_files.get(dag_id)
-            first, *others = sorted(places, key=lambda file: (file != live, file))
+            place = live[dag_id].file if dag_id in live else None
+            first, *others = sorted(places, key=lambda file, place=place: (file != place, file))  # type: ignore[misc]
             for file in others:
                 yield _finding(observed, dag_id, file, f"{dag_id} is also defined in {first}")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
 from airlock.verdict import Finding, Severity
 
 ID = "ignore-file"
 SEVERITY: Severity = "error"
 HINT = "save the file as UTF-8, with one valid pattern a line"
+OPTIONS: tuple[Option, ...] = ()
 
 
 def find(observed: Observed) -> Iterator[Finding]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
-from airlock.validate.rules import not_serialisable, time_out, traceback_text
+from airlock.validate.rules import cluster_policy, missing_package, not_serialisable, time_out, traceback_text
 from airlock.verdict import Finding, Severity
 
 ID = "import-error"
 SEVERITY: Severity = "error"
 HINT = "import the file in a venv that `airlock venv` made: the same error shows there"
+OPTIONS: tuple[Option, ...] = ()
 _HINTS = {
-    "ModuleNotFoundError": "the package is not in the lockfile, or the module is not below the DAG folder",
+    "ModuleNotFoundError": "the DAG folder is the import root: name the module from there, and commit it",
     "SyntaxError": "python -m py_compile shows it",
 }
 
@@ -21,9 +23,14 @@ def find(observed: Observed) -> Iterator[Finding]:
     """Yield a finding for each of Airflow's import errors that has no rule of its own."""
     for outcome in observed.outcomes:
         for text in outcome.errors.values():
-            if time_out.is_meant(text) or not_serialisable.is_meant(text):
-                continue
             fault = traceback_text.read(text, root=observed.root, file=outcome.file)
+            if (
+                time_out.is_meant(text)
+                or not_serialisable.is_meant(text)
+                or cluster_policy.is_meant(text)
+                or missing_package.package_of(observed, fault.message)
+            ):
+                continue
             message = f"{fault.message} (in {fault.elsewhere})" if fault.elsewhere else fault.message
             hint = _HINTS.get(fault.message.partition(":")[0], HINT)
             yield Finding(rule=ID, severity=SEVERITY, file=outcome.file, line=fault.line, message=message, hint=hint)

@@ -10,12 +10,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
 from airlock.verdict import Finding, Severity
 
 ID = "link"
 SEVERITY: Severity = "error"
 HINT = "commit the files themselves, or import them from a package below the DAG folder"
+OPTIONS: tuple[Option, ...] = ()
 
 
 def find(observed: Observed) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
 from airlock.validate.rules import traceback_text
 from airlock.verdict import Finding, Severity
@@ -11,6 +12,7 @@ from airlock.verdict import Finding, Severity
 ID = "time-out"
 SEVERITY: Severity = "error"
 HINT = "move slow work from the top of the file into tasks"
+OPTIONS: tuple[Option, ...] = ()
 
 
 def is_meant(text: str) -> bool:

@@ -1,0 +1,50 @@
+"""``moved-file``: a DAG's file was moved or renamed while runs of it are unfinished.
+
+Such a run is pinned to its revision, but Airflow looks there for the file under its new name: the run's next task fails
+with "Dag not found".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from airlock.validate.option import Option
+from airlock.validate.outcome import Observed
+from airlock.verdict import Finding, Severity
+
+ID = "moved-file"
+SEVERITY: Severity = "error"
+HINT = "sync again when the runs have ended, or keep the file where it was until then"
+OPTIONS: tuple[Option, ...] = ()
+
+
+def moved(observed: Observed) -> dict[str, tuple[str, str]]:
+    """Return the live DAGs whose file is another one now, with both files."""
+    live = observed.live_dags
+    return {
+        dag.dag_id: (live[dag.dag_id].file, outcome.file)
+        for outcome in observed.outcomes
+        for dag in outcome.dags
+        if dag.dag_id in live and live[dag.dag_id].file != outcome.file
+    }
+
+
+def why_unchecked(observed: Observed) -> str:
+    """Say why the number of runs is not known, where files were moved."""
+    return "Airflow was not asked for unfinished runs" if moved(observed) and observed.unfinished is None else ""
+
+
+def find(observed: Observed) -> Iterator[Finding]:
+    """Yield a finding for each moved DAG that has unfinished runs."""
+    for dag_id, (before, after) in sorted(moved(observed).items()):
+        number = (observed.unfinished or {}).get(dag_id, 0)
+        if number:
+            runs = "1 unfinished run" if number == 1 else f"{number} unfinished runs"
+            yield Finding(
+                rule=ID,
+                severity=SEVERITY,
+                file=after,
+                dag_id=dag_id,
+                message=f"{dag_id} moved here from {before}, and has {runs}: their next tasks would not find the DAG",
+                hint=HINT,
+            )

@@ -1,0 +1,61 @@
+"""``unmet-requirement``: the repository's ``requirements.txt`` asks for what this environment does not have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from airlock.validate.option import Option
+from airlock.validate.outcome import Observed
+from airlock.verdict import Finding, Severity
+
+ID = "unmet-requirement"
+SEVERITY: Severity = "warning"
+HINT = "add it to the packages of the deployment and make its lockfile again, or change the requirement"
+OPTIONS: tuple[Option, ...] = ()
+_FILE = "requirements.txt"
+_COMMENT = re.compile(r"(^|\s)#.*$")
+_PIP_OPTION = re.compile(r"\s--?[a-zA-Z].*$")
+_SEPARATORS = re.compile(r"[-_.]+")
+
+
+def find(observed: Observed) -> Iterator[Finding]:
+    """Yield a finding for each requirement that is not installed, or in another version."""
+    for folder in dict.fromkeys((observed.root, observed.folder)):
+        path = folder / _FILE
+        if path.is_file() and path.resolve().is_relative_to(observed.root.resolve()):
+            for line, requirement in _requirements(path):
+                problem = _problem(observed, requirement)
+                if problem:
+                    file = observed.relative(path)
+                    yield Finding(rule=ID, severity=SEVERITY, file=file, line=line, message=problem, hint=HINT)
+
+
+def _requirements(path: Path) -> Iterator[tuple[int, Requirement]]:
+    """Yield the requirements that name a package; options of pip, files and addresses are none."""
+    number, start, joined = 0, 1, ""
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        start = start if joined else number
+        joined += _COMMENT.sub("", line)
+        if joined.endswith("\\"):
+            joined = joined[:-1]
+            continue
+        text, joined = _PIP_OPTION.sub("", joined).strip(), ""
+        try:
+            yield start, Requirement(text)
+        except InvalidRequirement:
+            continue
+
+
+def _problem(observed: Observed, requirement: Requirement) -> str:
+    if requirement.url or (requirement.marker and not requirement.marker.evaluate()):
+        return ""
+    version = observed.installed.get(_SEPARATORS.sub("-", requirement.name).lower())
+    if version is None:
+        return f"{requirement.name} is not installed"
+    if requirement.specifier.contains(version, prereleases=True):
+        return ""
+    return f"{requirement.name}{requirement.specifier} is asked for; {version} is installed"

@@ -1,0 +1,66 @@
+"""A second import of the files whose DAGs may come out differently every time, to see whether they do.
+
+Only files that use a clock, random numbers or the network, themselves or in a module of the repository that they
+import, are imported again: it would double the cost of all others to find nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from airlock.validate.outcome import FileOutcome
+
+Parts = Mapping[str, Mapping[str, str]]
+ImportAgain = Callable[[Sequence[str]], Iterable[tuple[str, Mapping[str, Any]]]]
+"""Takes files; yields each with what its child told: ``dags`` and, by DAG id, ``parts``."""
+
+_VARYING = re.compile(
+    rb"\b(utc)?now\(|\b(today|yesterday|tomorrow|time|time_ns|monotonic|perf_counter|getpid)\("
+    rb"|\buuid\b|\brandom\b|\bsecrets\b|\bmkdtemp\b|\bmkstemp\b|\burlopen\b|\brequests\b|\bhttpx\b"
+)
+_TOLD = 3
+
+
+def add(root: Path, outcomes: Sequence[FileOutcome], import_again: ImportAgain) -> tuple[FileOutcome, ...]:
+    """Return the outcomes with the parts of DAGs that differed between two imports of the same file."""
+    known: dict[str, bool] = {}
+    outcomes = [replace(outcome, varies=_may_vary(root, outcome, known=known)) for outcome in outcomes]
+    suspects = {outcome.file: outcome for outcome in outcomes if outcome.dags and outcome.varies}
+    seconds = dict(import_again(sorted(suspects)))
+    differing = {
+        file: differing
+        for file, document in seconds.items()
+        if (differing := _differing_dags(suspects[file], document.get("dags", ())))
+    }
+    thirds = dict(import_again(sorted(differing)))
+    unstable = {
+        file: {dag_id: _parts(dag_id, seconds[file], thirds.get(file, {})) for dag_id in dag_ids}
+        for file, dag_ids in differing.items()
+    }
+    return tuple(replace(outcome, unstable=unstable.get(outcome.file, {})) for outcome in outcomes)
+
+
+def _may_vary(root: Path, outcome: FileOutcome, *, known: dict[str, bool]) -> bool:
+    for name in {outcome.file, *outcome.inputs}:
+        if name not in known:
+            try:
+                known[name] = name.endswith(".py") and bool(_VARYING.search((root / name).read_bytes()))
+            except OSError:
+                known[name] = False
+    return any(known[name] for name in {outcome.file, *outcome.inputs})
+
+
+def _differing_dags(first: FileOutcome, second: Iterable[Mapping[str, Any]]) -> list[str]:
+    digests = {dag["dag_id"]: dag["digest"] for dag in second}
+    before = {dag.dag_id: dag.digest for dag in first.dags}
+    return sorted(dag_id for dag_id in before if dag_id in digests and before[dag_id] != digests[dag_id])
+
+
+def _parts(dag_id: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
+    before = one.get("parts", {}).get(dag_id, {})
+    after = other.get("parts", {}).get(dag_id, {})
+    return tuple(sorted(key for key in before.keys() & after.keys() if before[key] != after[key])[:_TOLD])

@@ -1,0 +1,105 @@
+"""The warm process need not be a child of the judge: a socket that both can reach is enough."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from airlock.validate import environment
+from airlock.validate.answers import Answers
+from airlock.validate.forkserver import ForkServer
+from airlock.validate.judge import Subject, judge
+from airlock.validate.launch import Launch, LocalLaunch
+
+DAG = """
+from airflow.sdk import DAG, Variable
+with DAG("asks", schedule=None, tags=[Variable.get("tag")]):
+    pass
+"""
+
+
+@dataclass(frozen=True)
+class Connected:
+    control: socket.socket
+    process: subprocess.Popen[bytes]
+
+    def log_tail(self) -> str:
+        return "kept elsewhere"
+
+    def status(self) -> int | None:
+        return self.process.wait(timeout=30)
+
+    def stop(self) -> None:
+        self.control.close()
+        self.process.wait(timeout=30)
+
+
+class ConnectingLaunch:
+    """Starts the warm process as a container does: it gets a path to connect to, and a TMPDIR of its own."""
+
+    def __init__(self, tmpdir: Path) -> None:
+        self.tmpdir = tmpdir
+
+    def start(self, scratch: Path) -> Connected:
+        path = scratch / "control"
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))
+            listening.listen(1)
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "airlock.validate.warm", str(path)],
+                env=environment.for_children(os.environ, scratch) | {"TMPDIR": str(self.tmpdir)},
+            )
+            control, _ = listening.accept()
+        return Connected(control, process)
+
+
+@pytest.fixture(params=["local", "connecting"])
+def launch(request: pytest.FixtureRequest, tmp_path: Path) -> Launch:
+    if request.param == "local":
+        return LocalLaunch()
+    (tmp_path / "own").mkdir()
+    return ConnectingLaunch(tmp_path / "own")
+
+
+def resolve(body: object) -> dict[str, str]:
+    return {"type": "VariableResult", "key": "tag", "value": "told"}
+
+
+def test_a_tree_is_judged_the_same_however_the_warm_process_was_started(launch: Launch, tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    (root / "asks.py").write_text(DAG)
+    (root / "exits.py").write_text("import os  # airflow dag\nopen('left', 'w').close()\nos._exit(3)\n")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with ForkServer(Answers(resolve), scratch=scratch, launch=launch) as server:
+        verdict = judge(Subject(revision="r", root=root), server)
+    assert [(dag.dag_id, dag.tags) for dag in verdict.dags] == [("asks", ("told",))]
+    assert [(finding.rule, finding.file) for finding in verdict.findings] == [("crash", "exits.py")]
+    assert not list(scratch.iterdir())
+    assert not list((tmp_path / "own").glob("*"))
+
+
+def test_a_late_child_is_killed_by_the_warm_process(launch: Launch, tmp_path: Path) -> None:
+    (tmp_path / "pid").touch()
+    (tmp_path / "endless.py").write_text(
+        "import os, signal  # airflow dag\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
+        "while True: pass\n"
+    )
+    with ForkServer(Answers(), launch=launch) as server:
+        server._ready = replace(server.wait_until_ready(), file_timeout_s=2.0)
+        started = time.monotonic()
+        verdict = judge(Subject(revision="r", root=tmp_path), server)
+        assert time.monotonic() - started < 30
+        assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
+    assert [(finding.rule, finding.file) for finding in verdict.findings] == [("time-out", "endless.py")]

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.observed import observed, outcome
+from tests.verdicts import dag, verdict
+
+from airlock.validate.rules import moved_file
+
+LIVE = verdict("1", dags=(dag("etl"), dag("quiet")))
+MOVED = outcome("team/etl.py", dags=(dag("etl", file="team/etl.py"),))
+
+
+def test_a_file_that_stayed_gives_nothing(tmp_path: Path) -> None:
+    seen = observed(tmp_path, outcome("etl.py", dags=(dag("etl"),)), live=LIVE, unfinished={"etl": 3})
+    assert list(moved_file.find(seen)) == []
+    assert moved_file.why_unchecked(seen) == ""
+
+
+def test_a_moved_file_without_unfinished_runs_gives_nothing(tmp_path: Path) -> None:
+    assert list(moved_file.find(observed(tmp_path, MOVED, live=LIVE, unfinished={"etl": 0}))) == []
+
+
+def test_unfinished_runs_are_counted(tmp_path: Path) -> None:
+    (finding,) = moved_file.find(observed(tmp_path, MOVED, live=LIVE, unfinished={"etl": 2}))
+    assert (finding.rule, finding.severity, finding.file, finding.dag_id) == (
+        "moved-file",
+        "error",
+        "team/etl.py",
+        "etl",
+    )
+    assert finding.message.startswith("etl moved here from etl.py, and has 2 unfinished runs")
+
+
+def test_where_nobody_knows_the_runs_the_rule_says_so(tmp_path: Path) -> None:
+    seen = observed(tmp_path, MOVED, live=LIVE)
+    assert list(moved_file.find(seen)) == []
+    assert moved_file.why_unchecked(seen) == "Airflow was not asked for unfinished runs"
