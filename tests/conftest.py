@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.deployments import deployment, kind, new_deployment, new_stack
 from tests.upstream import Upstream
+
+__all__ = ["deployment", "kind", "new_deployment", "new_stack"]  # one of each for all folders of a session
 
 _FOREIGN = re.compile(r"(GIT|AIRFLOW|AIRLOCK|UV|_AIRFLOW)_.*|VIRTUAL_ENV|PYTHON(HOME|STARTUP)")
 REAL_HOME = Path.home()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.e2e.conftest import dag_file
+from tests.deployments import dag_file
 from tests.e2e.deployment import Deployment, wait_until
 
 # What an installer would take from the lockfile on the deployment's own Python and system.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.e2e.conftest import dag_file
+from tests.deployments import dag_file
 from tests.e2e.deployment import Embedded, wait_until
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.e2e.conftest import deployment, kind, new_stack
 from tests.e2e.deployment import Deployment
 from tests.e2e.stack import Stack
-
-__all__ = ["deployment", "kind", "new_stack"]
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import dag_file
+from tests.deployments import dag_file
 from tests.e2e.deployment import wait_until
 from tests.e2e.stack import Stack, docker
 

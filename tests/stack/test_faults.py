@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import dag_file
+from tests.deployments import dag_file
 from tests.e2e.deployment import wait_until
 from tests.e2e.stack import Stack, docker
 

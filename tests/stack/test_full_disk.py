@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.e2e.conftest import dag_file
+from tests.deployments import dag_file
 from tests.e2e.deployment import wait_until
 from tests.e2e.stack import Stack
 
