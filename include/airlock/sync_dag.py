@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import DAG, Asset, AssetAlias, AssetWatcher, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from airlock.errors import AirlockError
 from airlock.source import Source
 from airlock.watcher import SourceWatcher
 
@@ -85,7 +86,11 @@ def sync(name: str) -> dict[str, Any]:
     from airlock import sync_task
 
     context = get_current_context()
-    outcome = sync_task.run(name, context, os.environ)
+    try:
+        outcome = sync_task.run(name, context, os.environ)
+    except AirlockError as error:  # the command line tells it; a full disk keeps the mirror from recording it
+        context["ti"].xcom_push(key="failure", value=str(error))
+        raise
     document = outcome.to_json()
     context["ti"].xcom_push(key="outcome", value=document)
     if outcome.result == "published":

@@ -7,10 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from airlock import api, source as sources, status
+from airlock import api, source as sources
 from airlock.cli import options
 from airlock.errors import OperatorError
-from airlock.state import State
 
 HELP = "bring a source to its newest revision, or to another one, through the gate"
 EXAMPLE = "airlock sync --wait"
@@ -52,7 +51,9 @@ def run(args: argparse.Namespace) -> int:
     ended = airflow.wait(dag_id, run_id, timeout_s=_TIMEOUT_S)
     outcome = airflow.xcom(dag_id, run_id, "sync", "outcome")
     if not isinstance(outcome, dict):
-        raise _failed(state, source, f"{airflow.url}/dags/{dag_id}/runs/{run_id}/tasks/sync")
+        told = airflow.xcom(dag_id, run_id, "sync", "failure") or "it ended without a result"
+        log = f"{airflow.url}/dags/{dag_id}/runs/{run_id}/tasks/sync"
+        raise OperatorError(f"the sync failed: {told}\nlog: {log}")
     lines = [_headline(outcome), *outcome["findings"], *outcome["changes"]]
     if outcome["result"] == "published" and ended == "failed":
         lines.append("the DAG processor has not picked it up yet; see the log of the confirm task")
@@ -67,9 +68,3 @@ def _headline(outcome: Mapping[str, Any]) -> str:
 
 def _print(args: argparse.Namespace, document: dict[str, object], text: str) -> None:
     print(json.dumps(document) if args.json else text)
-
-
-def _failed(state: State, source: sources.Source, log_url: str) -> OperatorError:
-    last = status.read_source(state, source).last_sync
-    told = last.message if last and last.result == "error" else "it ended without a result"
-    return OperatorError(f"the sync failed: {told}\nlog: {log_url}")
