@@ -141,7 +141,7 @@ class Embedded(Deployment):
 
     def python(self, script: str) -> str:
         return subprocess.run(
-            [sys.executable, "-P", "-c", script], check=True, capture_output=True, text=True, timeout=120
+            [sys.executable, "-P", "-"], input=script, check=True, capture_output=True, text=True, timeout=120
         ).stdout
 
     def password(self) -> str:

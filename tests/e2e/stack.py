@@ -35,17 +35,19 @@ class Stack(Deployment):
     volumes: dict[str, Any] = field(default_factory=dict)
     _password: str = ""
 
-    def compose(self, *args: str, timeout_s: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def compose(
+        self, *args: str, stdin: str = "", timeout_s: float = 120, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
         """Run ``docker compose`` on this stack."""
         done = subprocess.run(
             ["docker", "compose", *args],
             cwd=project.ROOT,
             env={**os.environ, **self.variables()},
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
             timeout=timeout_s,
-            stdin=subprocess.DEVNULL,
         )
         assert done.returncode == 0 or not check, f"{' '.join(args)}\n{done.stdout}\n{done.stderr}"
         return done
@@ -73,7 +75,7 @@ class Stack(Deployment):
         return self.compose("exec", "-T", "api-server", "airlock", *args, timeout_s=timeout_s, check=False)
 
     def python(self, script: str) -> str:
-        return self.compose("exec", "-T", "api-server", "python", "-P", "-c", script).stdout
+        return self.compose("exec", "-T", "api-server", "python", "-P", "-", stdin=script).stdout
 
     def _venv(self, *args: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
         """Run ``airlock venv`` on a laptop with the same Python: a new container, with the UI on its loopback."""
