@@ -216,6 +216,17 @@ def commit_of(repository: Path, expression: str) -> str | None:
     return completed.text if completed.status == 0 else None
 
 
+def around(folder: Path) -> tuple[Path, Path] | None:
+    """Return the top of the work tree that ``folder`` lies in and its git directory; ``None`` outside of any.
+
+    Raises ``OperatorError`` when git is not installed.
+    """
+    argv = ["git", *_SETTINGS, "-C", str(folder), "rev-parse", "--show-toplevel", "--absolute-git-dir"]
+    completed = run_process(argv, timeout_s=30, env=_environment(_KEPT), check=False)
+    lines = completed.text.splitlines()
+    return (Path(lines[0]), Path(lines[1])) if completed.status == 0 and len(lines) == 2 else None
+
+
 def read_blob(repository: Path, name: str) -> bytes | None:
     """Return the content of a blob, ``None`` when ``name`` means no blob."""
     try:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Severity = Literal["error", "warning"]
+_UNKNOWN = " (unknown)"
 Result = Literal["passed", "rejected", "waiting", "error"]
 
 
@@ -116,6 +117,12 @@ class Verdict:
     def is_valid_for(self, *, environment: str, policy: str, subdir: str) -> bool:
         """Tell whether judging the revision again under these circumstances would give this verdict again."""
         return self.lasting and (self.environment, self.policy, self.subdir) == (environment, policy, subdir)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The variables and connections that DAG files asked for and of which there are none."""
+        names = {name for names in self.asked.values() for name in names}
+        return tuple(sorted(name.removesuffix(_UNKNOWN) for name in names if name.endswith(_UNKNOWN)))
 
     @property
     def errors(self) -> tuple[Finding, ...]:

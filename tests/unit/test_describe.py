@@ -98,7 +98,9 @@ def test_the_deployments_defaults_count_where_a_task_has_no_value_of_its_own() -
 
 
 def test_the_digest_does_not_depend_on_the_place_on_disk() -> None:
-    there = describe.dag(stored({"task_id": "a", "cwd": "/one/sql"}, fileloc="/one/etl.py"), "/one")
+    there = describe.dag(
+        stored({"task_id": "a", "cwd": "/one/sql"}, fileloc="/one/etl.py", _processor_dags_folder="/home/one"), "/one"
+    )
     here = describe.dag(stored({"task_id": "a", "cwd": "/two/sql"}, fileloc="/two/etl.py"), "/two")
     assert there["digest"] == here["digest"]
     other = describe.dag(stored({"task_id": "a", "cwd": "/two/csv"}, fileloc="/two/etl.py"), "/two")

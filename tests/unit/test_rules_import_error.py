@@ -41,6 +41,12 @@ def test_a_syntax_error_has_its_own_line_and_hint(tmp_path: Path) -> None:
     assert "py_compile" in finding.hint
 
 
+def test_a_variable_that_is_not_there_has_its_own_hint(tmp_path: Path) -> None:
+    text = "airflow.sdk.exceptions.AirflowRuntimeError: VARIABLE_NOT_FOUND: {'message': 'Variable region not found'}"
+    (finding,) = import_error.find(observed(tmp_path, outcome(errors={"etl.py": text})))
+    assert "default" in finding.hint
+
+
 def test_errors_that_have_a_rule_of_their_own_are_left_to_it(tmp_path: Path) -> None:
     errors = {
         "a.py": "airflow.sdk.exceptions.AirflowTaskTimeout: DagBag import timeout for a.py after 30.0s.",

@@ -1,8 +1,9 @@
 """What a DAG file learns when it asks Airflow for a variable or a connection while it is imported.
 
-In a deployment the answer is the one that the DAG processor would give; without one (a laptop) only environment
-variables are known, and everything else is not found. Reads only: a write is refused. Frames are those of
-``airflow.sdk.execution_time.comms``: four bytes of length, big-endian, then msgpack ``[id, body, error]``.
+In a deployment the answer is the one that the DAG processor would give; without one (a laptop) environment variables
+and what a file of values has are known (``airlock.validate.values``), and everything else is not found. Reads only: a
+write is refused. Frames are those of ``airflow.sdk.execution_time.comms``: four bytes of length, big-endian, then
+msgpack ``[id, body, error]``.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 _dumps, _sha256 = json.dumps, hashlib.sha256
-_PLACE_KEYS = ("fileloc", "relative_fileloc", "bundle_name", "bundle_version")
+_PLACE_KEYS = ("fileloc", "relative_fileloc", "bundle_name", "bundle_version", "_processor_dags_folder")
 _DEFAULT_POOL = "default_pool"
 _ASSET_KINDS = ("asset", "asset_alias", "asset_ref", "asset_name_ref", "asset_uri_ref")
 

@@ -15,6 +15,8 @@ HINT = "import the file in a venv that `airlock venv` made: the same error shows
 OPTIONS: tuple[Option, ...] = ()
 _HINTS = {
     "ModuleNotFoundError": "the DAG folder is the import root: name the module from there, and commit it",
+    "VARIABLE_NOT_FOUND": "set the variable where this runs, or give a default: Variable.get(name, default=None)",
+    "CONNECTION_NOT_FOUND": "create the connection where this runs, or ask for it inside the task",
     "SyntaxError": "python -m py_compile shows it",
 }
 
@@ -32,5 +34,5 @@ def find(observed: Observed) -> Iterator[Finding]:
             ):
                 continue
             message = f"{fault.message} (in {fault.elsewhere})" if fault.elsewhere else fault.message
-            hint = _HINTS.get(fault.message.partition(":")[0], HINT)
+            hint = next((_HINTS[word] for word in fault.message.split(": ")[:2] if word in _HINTS), HINT)
             yield Finding(rule=ID, severity=SEVERITY, file=outcome.file, line=fault.line, message=message, hint=hint)
