@@ -16,6 +16,7 @@ __all__ = ["deployment", "kind", "new_deployment", "new_stack"]  # one of each f
 
 _FOREIGN = re.compile(r"(GIT|AIRFLOW|AIRLOCK|UV|_AIRFLOW)_.*|VIRTUAL_ENV|PYTHON(HOME|STARTUP)")
 REAL_HOME = Path.home()
+collect_ignore = ["cases"]  # whole repositories, some with tests of their own
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

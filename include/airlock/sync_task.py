@@ -62,5 +62,9 @@ def _tell(outcome: sync.Outcome, mirror: mirrors.Mirror) -> None:
         log.log(severity, "%s: %s [%s]", finding.place or outcome.source, finding.message, finding.rule)
         if finding.hint:
             log.log(severity, "    hint: %s", finding.hint)
+    for one in verdict.suppressed if verdict else ():
+        log.info("suppressed (%s): %s: %s [%s]", one.reason, one.finding.place, one.finding.message, one.finding.rule)
+    for text in verdict.unchecked if verdict else ():
+        log.info("%s", text)
     for line in outcome.changes:
         log.info("change: %s", line)

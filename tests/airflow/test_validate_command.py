@@ -114,12 +114,21 @@ def test_values_come_from_a_file_and_what_is_not_in_it_is_named(tree: Path, run:
     done = run("--values", str(values), "--format", "json")
     verdict = json.loads(done.stdout)
     assert [dag["dag_id"] for dag in verdict["dags"]] == ["etl_eu_db"]
-    assert verdict["asked"] == {"etl.py": ["connection warehouse", "variable other", "variable region"]}
-    assert verdict["unknown"] == ["variable other"]
+    assert verdict["asked"] == {"etl.py": ["variable region", "connection warehouse", "variable other (unknown)"]}
     assert "hunter22" not in done.stdout
     done = run()
     assert done.returncode == 1
     assert "asked for, and not known here: connection warehouse, variable region" in done.stderr
+
+
+def test_a_cache_spares_the_imports_of_what_did_not_change(tree: Path, run: Run, tmp_path: Path) -> None:
+    write(tree, {"a.py": GOOD.format(name="a"), "b.py": GOOD.format(name="b")})
+    arguments = ("--cache", str(tmp_path / "cache"), "--format", "json")
+    assert json.loads(run(*arguments).stdout)["files"] == {"total": 2, "imported": 2, "cached": 0}
+    write(tree, {"b.py": GOOD.format(name="other")})
+    again = json.loads(run(*arguments).stdout)
+    assert again["files"] == {"total": 2, "imported": 1, "cached": 1}
+    assert [dag["dag_id"] for dag in again["dags"]] == ["a", "other"]
 
 
 def test_only_what_a_change_may_have_caused_is_told(run: Run, upstream: Upstream) -> None:

@@ -41,6 +41,14 @@ def test_a_syntax_error_has_its_own_line_and_hint(tmp_path: Path) -> None:
     assert "py_compile" in finding.hint
 
 
+def test_a_module_that_is_named_from_the_root_has_its_own_hint(tmp_path: Path) -> None:
+    (tmp_path / "team" / "dags").mkdir(parents=True)
+    text = "ModuleNotFoundError: No module named 'team'"
+    one = outcome("team/dags/etl.py", errors={"etl.py": text})
+    (finding,) = import_error.find(observed(tmp_path, one, folder=tmp_path / "team" / "dags"))
+    assert finding.hint == "the import root is team/dags/: leave team.dags. out of the module's name"
+
+
 def test_a_variable_that_is_not_there_has_its_own_hint(tmp_path: Path) -> None:
     text = "airflow.sdk.exceptions.AirflowRuntimeError: VARIABLE_NOT_FOUND: {'message': 'Variable region not found'}"
     (finding,) = import_error.find(observed(tmp_path, outcome(errors={"etl.py": text})))

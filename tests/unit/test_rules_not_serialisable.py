@@ -20,4 +20,5 @@ def test_what_airflow_cannot_serialise_is_told_in_its_words(tmp_path: Path) -> N
     )
     (finding,) = not_serialisable.find(observed(tmp_path, outcome(errors={"etl.py": text})))
     assert (finding.rule, finding.severity, finding.file) == ("not-serialisable", "error", "etl.py")
+    assert finding.dag_id == "etl"
     assert finding.message.endswith("Timetable class 'Own' is not registered")

@@ -36,6 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help='JSON with the "variables" and "connections" that DAG files ask for while they are imported',
     )
     parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="keep what was seen here, so that the next run imports only files whose inputs changed (default: nowhere)",
+    )
+    parser.add_argument(
         "--format", choices=formats.NAMES, default="text", help="how the verdict is printed (default: text)"
     )
 
@@ -62,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         policy=policy.from_environment(os.environ),
     )
     with ForkServer(Answers(values.read(args.values) if args.values else None)) as server:
-        verdict = judge(subject, server, progress=_progress())
+        verdict = judge(subject, server, progress=_progress(), cache=args.cache)
     verdict = replace(verdict, changes=Changes())  # there is no live release to compare with
     if changed:
         verdict = narrow(verdict, changed.files, changed.deleted)

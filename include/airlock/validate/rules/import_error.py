@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from airlock.validate.option import Option
@@ -13,6 +14,7 @@ ID = "import-error"
 SEVERITY: Severity = "error"
 HINT = "import the file in a venv that `airlock venv` made: the same error shows there"
 OPTIONS: tuple[Option, ...] = ()
+_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _HINTS = {
     "ModuleNotFoundError": "the DAG folder is the import root: name the module from there, and commit it",
     "VARIABLE_NOT_FOUND": "set the variable where this runs, or give a default: Variable.get(name, default=None)",
@@ -34,5 +36,16 @@ def find(observed: Observed) -> Iterator[Finding]:
             ):
                 continue
             message = f"{fault.message} (in {fault.elsewhere})" if fault.elsewhere else fault.message
-            hint = next((_HINTS[word] for word in fault.message.split(": ")[:2] if word in _HINTS), HINT)
+            hint = _wrong_root(observed, fault.message) or next(
+                (_HINTS[word] for word in fault.message.split(": ")[:2] if word in _HINTS), HINT
+            )
             yield Finding(rule=ID, severity=SEVERITY, file=outcome.file, line=fault.line, message=message, hint=hint)
+
+
+def _wrong_root(observed: Observed, message: str) -> str:
+    """Return the hint for a module that is named from the root of the repository instead of the DAG folder."""
+    named = _MODULE.match(message)
+    folder = observed.relative(observed.folder)
+    if not named or named[1].partition(".")[0] != folder.partition("/")[0]:
+        return ""
+    return f"the import root is {folder}/: leave {folder.replace('/', '.')}. out of the module's name"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from airlock.validate.option import Option
@@ -13,6 +14,7 @@ ID = "not-serialisable"
 SEVERITY: Severity = "error"
 HINT = "use only what Airflow can serialise: timetables registered by a plugin, JSON parameters, no open connections"
 OPTIONS: tuple[Option, ...] = ()
+_DAG = re.compile(r"Failed to serialize DAG '([^']+)'")
 
 
 def is_meant(text: str) -> bool:
@@ -26,4 +28,12 @@ def find(observed: Observed) -> Iterator[Finding]:
         for text in outcome.errors.values():
             if is_meant(text):
                 message = traceback_text.read(text, root=observed.root, file=outcome.file).message
-                yield Finding(rule=ID, severity=SEVERITY, file=outcome.file, message=message, hint=HINT)
+                named = _DAG.search(message)
+                yield Finding(
+                    rule=ID,
+                    severity=SEVERITY,
+                    file=outcome.file,
+                    dag_id=named[1] if named else None,
+                    message=message,
+                    hint=HINT,
+                )

@@ -15,10 +15,17 @@ HINT = "use a fixed value, or a template such as {{ ds }}, which is filled in wh
 OPTIONS: tuple[Option, ...] = ()
 _MARK = "runtime-variable values"
 _PLACE = re.compile(r"^Line (\d+), Col \d+\n(?:Code: (.*))?", re.MULTILINE)
+# Two imports in a row see what changes at every look at the clock, not what changes once a minute or a day.
+_CHANGES_SLOWLY = re.compile(r"\b(today|yesterday|tomorrow|strftime|date|replace|combine)\(")
+_SHOWN_CHARS = 80
 
 
 def find(observed: Observed) -> Iterator[Finding]:
-    """Yield a finding for each DAG that two imports made differently, and for what Airflow itself warns of."""
+    """Yield a finding for each DAG that two imports made differently, and for what Airflow itself warns of.
+
+    Airflow looks at the text of the file: what it warns of may be nowhere in the DAG that it stores, and two imports
+    that are the same prove it.
+    """
     for outcome in observed.outcomes:
         for dag_id, parts in outcome.unstable.items():
             what = f": {'; '.join(parts)}" if parts else ""
@@ -36,8 +43,10 @@ def _warnings(outcome: FileOutcome) -> Iterator[Finding]:
         for number, code in _PLACE.findall(warning)
     }
     for line, code in sorted(places):
-        message = f"{code or 'a value'} is another one at every parse; Airflow would store a new version each time"
-        yield _finding(outcome, message, line=line)
+        if not outcome.varies or _CHANGES_SLOWLY.search(code):
+            shown = code if len(code) <= _SHOWN_CHARS else f"{code[:_SHOWN_CHARS]}..."
+            message = f"a value changes with time: {shown}; Airflow would store a new version whenever it does"
+            yield _finding(outcome, message, line=line)
 
 
 def _finding(outcome: FileOutcome, message: str, *, line: int | None = None, dag_id: str | None = None) -> Finding:

@@ -1,0 +1,3 @@
+"""Not below the DAG folder: Airflow never reads it, though it names airflow and a dag."""
+
+raise RuntimeError("only pytest imports this")
