@@ -14,7 +14,7 @@ from airlock.verdict import Finding, Severity
 
 ID = "missing-package"
 SEVERITY: Severity = "error"
-HINT = "add {package} to the packages of the deployment and make its lockfile again, or remove the import"
+HINT = "add {package} to the deployment (requirements-extra.txt of its image), or remove the import"
 OPTIONS: tuple[Option, ...] = ()
 _MESSAGE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _SHARED_NAMES = ("google", "azure")

@@ -14,7 +14,7 @@ from airlock.verdict import Finding, Severity
 
 ID = "unmet-requirement"
 SEVERITY: Severity = "warning"
-HINT = "add it to the packages of the deployment and make its lockfile again, or change the requirement"
+HINT = "add it to the deployment (requirements-extra.txt of its image), or change the requirement"
 OPTIONS: tuple[Option, ...] = ()
 _FILE = "requirements.txt"
 _COMMENT = re.compile(r"(^|\s)#.*$")
