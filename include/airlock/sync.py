@@ -27,6 +27,7 @@ from airlock.state import State
 from airlock.validate.answers import Answers
 from airlock.validate.forkserver import ForkServer
 from airlock.validate.judge import Subject, judge
+from airlock.validate.limits import Limits
 from airlock.validate.policy import Policy
 from airlock.verdict import Verdict, compare
 
@@ -53,9 +54,11 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What a deployment adds to every judgement: its policy, and whom to ask for the unfinished runs of a DAG."""
+    """What a deployment adds to every judgement: its policy, its limits, and whom to ask for the unfinished runs of a
+    DAG."""
 
     policy: Policy = field(default_factory=Policy)
+    limits: Limits = field(default_factory=Limits)
     unfinished: Callable[[str], int] | None = None
 
 
@@ -118,7 +121,9 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
     source = mirror.source
     with (
         scratch.directory(state.cache / "validate") as place,
-        ForkServer(answers, scratch=place) as server,  # it imports Airflow while the repository is fetched
+        ForkServer(
+            answers, limits=terms.limits, scratch=place
+        ) as server,  # it imports Airflow while the repository is fetched
     ):
         with credentials.access(source) as upstream, mirror.locked():
             _fetch(mirror, upstream)

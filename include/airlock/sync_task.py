@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from airlock import confirm as confirms, mirror as mirrors, source as sources, stack, state as states, sync
-from airlock.validate import policy as policies
+from airlock.validate import limits, policy as policies
 from airlock.validate.answers import Answers
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,9 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
         who=_who(dag_run),
         why=params["reason"] or ("new revision upstream" if _who(dag_run) == "airlock" else "manual sync"),
     )
-    terms = sync.Terms(policy=policies.from_environment(environ), unfinished=stack.unfinished_runs)
+    terms = sync.Terms(
+        policy=policies.from_environment(environ), limits=limits.load(environ), unfinished=stack.unfinished_runs
+    )
     outcome = sync.run(source, state, request, Answers(stack.resolve), terms)
     _tell(outcome, mirrors.of(state, source))
     return outcome

@@ -30,4 +30,4 @@ def test_messages_that_arrive_together_are_all_heard(already_read: bool) -> None
 def child() -> _Child:
     """A child whose ends are closed already."""
     asks, _ = socket.socketpair()
-    return _Child(job={}, result=-1, output=-1, asks=asks, timeout_s=60)
+    return _Child(job={}, number=1, result=-1, output=-1, asks=asks, timeout_s=60)

@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the verdict; exit 0 passed, 1 rejected."""
     from airlock.sync import environment_digest
-    from airlock.validate import policy, values
+    from airlock.validate import limits, policy, values
     from airlock.validate.answers import Answers
     from airlock.validate.forkserver import ForkServer
     from airlock.validate.judge import Subject, judge
@@ -67,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
         environment=environment_digest(),
         policy=policy.from_environment(os.environ),
     )
-    with ForkServer(Answers(values.read(args.values) if args.values else None)) as server:
+    answers = Answers(values.read(args.values) if args.values else None)
+    with ForkServer(answers, limits=limits.load(os.environ)) as server:
         verdict = judge(subject, server, progress=_progress(), cache=args.cache)
     verdict = replace(verdict, changes=Changes())  # there is no live release to compare with
     if changed:

@@ -105,6 +105,8 @@ def why_not(outcome: FileOutcome) -> str:
     """Return why an outcome holds for this time only; empty when it can hold again."""
     if outcome.how != "parsed" or any(time_out.is_meant(text) for text in outcome.errors.values()):
         return "it did not end as it should"
+    if outcome.left or outcome.attempts:
+        return "it did what is refused"
     if outcome.varies:
         return "it uses a clock, random numbers or the network"
     return "; ".join(outcome.unclear)

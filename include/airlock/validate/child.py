@@ -6,16 +6,15 @@ Everything that the result needs is taken hold of before foreign code runs, so t
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,11 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from airlock.validate import describe, import_times, rehearsal, repeated, touched
+from airlock.validate import containment, describe, import_times, refused, rehearsal, repeated, touched
 
-_PR_SET_PDEATHSIG = 1
 _IGNORE_FILE = ".airflowignore"
-_write, _dumps, _exit, _clock = os.write, json.dumps, os._exit, time.monotonic
+_write, _dumps, _exit, _getpid, _clock = os.write, json.dumps, os._exit, os.getpid, time.monotonic
+_threads, _main_thread = threading.enumerate, threading.main_thread()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +62,17 @@ def warm_up() -> Ready:
 
 def run(request: Mapping[str, Any], descriptors: list[int], ready: Ready) -> NoReturn:
     """Do one request in this freshly forked child, write the result as one JSON document, and end."""
+    own = _getpid()
     try:
-        _contain(request, output=descriptors[1])
+        _settle_in(request, output=descriptors[1])
         document = discover(request) if request["job"] == "discover" else import_file(request, descriptors, ready)
+        if _getpid() != own:
+            _exit(0)  # the file forked, and this is the copy
         _tell(descriptors[0], document)
     except BaseException as error:  # noqa: BLE001 - a child tells whatever happened, and never goes on as its parent
         with suppress(BaseException):
-            _tell(descriptors[0], {"failed": f"{type(error).__name__}: {error}"})
+            if _getpid() == own:
+                _tell(descriptors[0], {"failed": f"{type(error).__name__}: {error}"})
         _exit(1)
     _exit(0)
 
@@ -101,6 +104,9 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
     ready.comms.socket = socket.socket(fileno=descriptors[2])
     task_runner.SUPERVISOR_COMMS = ready.comms
     seen = touched.watch(root, request["scratch"])
+    refusals = refused.watch(
+        root, request["scratch"], has_network=request["has_network"], secrets=tuple(request["secrets"])
+    )
     definitions = repeated.Definitions()
     imports = import_times.watch(root)
     _tell_of_sudden_ends()
@@ -118,7 +124,7 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
             for serialised in parsed.serialized_dags
             if request.get("parts")
         },
-        "repeated": definitions.repeated(root),
+        "repeated": definitions.repeated(root, path),
         "imports": import_times.slowest(imports),
         "errors": {str(file): str(text) for file, text in (parsed.import_errors or {}).items()},
         "warnings": [
@@ -126,6 +132,8 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
             for warning in parsed.warnings or []
         ],
         "duration_s": duration,
+        "attempts": refusals.told(),
+        "threads": [thread.name for thread in _threads() if thread is not _main_thread],
         **told,
     }
 
@@ -165,21 +173,18 @@ def _tell_of_sudden_ends() -> None:
     os._exit = leave
 
 
-def _contain(request: Mapping[str, Any], *, output: int) -> None:
-    """Give this process a group, a grave with its parent, limits, and outputs that go nowhere else."""
-    with suppress(OSError):
-        os.setpgid(0, 0)
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def _settle_in(request: Mapping[str, Any], *, output: int) -> None:
+    """Give this process outputs that go nowhere else, a place of its own, and limits."""
+    containment.own_group()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     nowhere = os.open(os.devnull, os.O_RDONLY)
     for descriptor, source in ((0, nowhere), (1, output), (2, output)):
         os.dup2(source, descriptor)
     os.chdir(request["scratch"])
+    os.environ["TMPDIR"] = tempfile.tempdir = request["scratch"]
     sys.argv = ["airlock"]
-    for limit, value in request["limits"].items():
-        with suppress(OSError, ValueError, AttributeError):
-            resource.setrlimit(getattr(resource, limit), (value, value))
+    containment.limit(request["limits"])
+    containment.restrict(request["scratch"], has_network=request["has_network"])
 
 
 def _tell(descriptor: int, document: Mapping[str, Any]) -> None:

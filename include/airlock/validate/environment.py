@@ -53,6 +53,13 @@ def for_children(environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
     }
 
 
+def secret_files(environ: Mapping[str, str]) -> list[str]:
+    """Return the files of the deployment that hold secrets which DAG code must not learn."""
+    config = _config_file(environ)
+    passwords = environ.get("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE")
+    return [os.path.abspath(path) for path in (config, passwords) if path]
+
+
 def _search_path(environ: Mapping[str, str]) -> list[str]:
     return [entry for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
 

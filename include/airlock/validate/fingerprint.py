@@ -77,9 +77,10 @@ def _mark(entry: os.DirEntry[str]) -> str:
 
 def _state(path: str) -> str:
     try:
-        place = Path(path)
-        link = f"link {place.readlink()} " if place.is_symlink() else ""
-        seen = place.stat()
+        seen, link = os.lstat(path), ""
+        if stat.S_ISLNK(seen.st_mode):
+            link = f"link {Path(path).readlink()} "
+            seen = Path(path).stat()
         if stat.S_ISDIR(seen.st_mode):
             return f"{link}directory"
         if not stat.S_ISREG(seen.st_mode) or seen.st_size > _LARGEST_BYTES:

@@ -23,8 +23,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from airlock.errors import CommandTimeout, OperatorError
+from airlock.validate import environment
 from airlock.validate.answers import Answers, Asked
 from airlock.validate.launch import Launch, LocalLaunch
+from airlock.validate.limits import Limits
 
 _START_TIMEOUT_S = 180.0
 _KILL_GRACE_S = 5.0
@@ -51,13 +53,16 @@ class Ended:
     """How a child ended. ``document`` is its result, ``None`` if it told none; ``code`` its exit status, negative a
     signal.
 
-    ``output`` is the end of what it printed; ``asked`` names the variables and connections that it asked for.
+    ``output`` is the end of what it printed; ``asked`` names the variables and connections that it asked for. ``over``
+    says which limit it went over, so that it was killed, and ``left`` names the processes that it left behind.
     """
 
     job: Mapping[str, Any]
     document: dict[str, Any] | None
     code: int
     timed_out: bool
+    over: str
+    left: tuple[str, ...]
     output: str
     asked: tuple[Asked, ...]
     duration_s: float
@@ -68,6 +73,7 @@ class Ended:
 @dataclass(kw_only=True)
 class _Child:
     job: Mapping[str, Any]
+    number: int
     result: int
     output: int
     asks: socket.socket
@@ -81,16 +87,23 @@ class _Child:
     open: set[Any] = field(default_factory=set)
     ended: dict[str, Any] | None = None
     timed_out: bool = False
+    printed_bytes: int = 0
+    over: str = ""
 
 
 class ForkServer:
     """A warm process with Airflow imported, as a context manager; leaving it leaves no process behind."""
 
     def __init__(
-        self, answers: Answers, *, memory_mb: int = 2048, scratch: Path | None = None, launch: Launch | None = None
+        self,
+        answers: Answers,
+        *,
+        limits: Limits | None = None,
+        scratch: Path | None = None,
+        launch: Launch | None = None,
     ) -> None:
         self.answers = answers
-        self.memory_mb = memory_mb
+        self.limits = limits or Limits()
         self._launch = launch or LocalLaunch()
         self._scratch = tempfile.TemporaryDirectory(prefix="airlock-validate-", dir=scratch, ignore_cleanup_errors=True)
         self._ready: Ready | None = None
@@ -99,6 +112,7 @@ class ForkServer:
 
     def __enter__(self) -> Self:
         """Start the warm process; it gets ready while the caller does something else."""
+        self._secrets = environment.secret_files(os.environ)
         self._warm = self._launch.start(self.scratch)
         self._control = self._warm.control
         return self
@@ -122,6 +136,7 @@ class ForkServer:
         """
         if self._ready is None:
             self._ready = Ready(**self._receive(time.monotonic() + _START_TIMEOUT_S)["ready"])
+            self._started = time.monotonic()
         return self._ready
 
     def preimport(self, modules: Iterable[str]) -> None:
@@ -130,40 +145,73 @@ class ForkServer:
         self._send({"preimport": sorted(modules)})
         self._receive(time.monotonic() + _START_TIMEOUT_S)
 
-    def run(self, jobs: Iterable[Mapping[str, Any]], *, parallel: int) -> Iterator[Ended]:
-        """Run each job in a child of its own, at most ``parallel`` at once, and yield how each ended, in any order."""
-        timeout_s = self.wait_until_ready().file_timeout_s
+    def run(self, jobs: Iterable[Mapping[str, Any]]) -> Iterator[Ended]:
+        """Run each job in a child of its own, several at once, and yield how each ended, in any order.
+
+        Jobs that have not started when the validation has taken too long end as late too.
+        """
+        ready = self.wait_until_ready()
+        timeout_s = self.limits.file_s or ready.file_timeout_s
         waiting = deque(jobs)
         children: dict[int, _Child] = {}
         with selectors.DefaultSelector() as selector:
             selector.register(self._control, selectors.EVENT_READ, None)
             while waiting or children:
-                while waiting and len(children) < parallel + _AHEAD:
+                while waiting and self._is_late:
+                    yield self._never_started(waiting.popleft())
+                while waiting and len(children) < self.limits.width + _AHEAD:
                     number = next(self._numbers)
-                    children[number] = self._start(
-                        {**waiting.popleft(), "id": number, "parallel": parallel}, selector, timeout_s
-                    )
+                    children[number] = self._start(number, waiting.popleft(), selector, timeout_s)
                 self._serve(selector, children)
                 self._kill_late(children)
                 for number in [number for number, child in children.items() if child.ended and not child.open]:
                     yield self._finish(children.pop(number))
 
-    def _start(self, job: Mapping[str, Any], selector: selectors.BaseSelector, timeout_s: float) -> _Child:
+    @property
+    def _is_late(self) -> bool:
+        return time.monotonic() - self._started > self.limits.total_s
+
+    def _never_started(self, job: Mapping[str, Any]) -> Ended:
+        detail = f"the import was not started: the validation has taken more than {self.limits.total_s} s"
+        return Ended(
+            job=job,
+            document=None,
+            code=0,
+            over=detail,
+            timed_out=True,
+            output="",
+            asked=(),
+            left=(),
+            duration_s=0.0,
+            cpu_s=0.0,
+            memory_kb=0,
+        )
+
+    def _start(self, number: int, job: Mapping[str, Any], selector: selectors.BaseSelector, timeout_s: float) -> _Child:
         result, result_theirs = os.pipe()
         output, output_theirs = os.pipe()
         asks, asks_theirs = socket.socketpair()
         asks.settimeout(_ANSWER_TIMEOUT_S)
-        limits = {
-            "RLIMIT_CPU": int(timeout_s) + 10,
-            "RLIMIT_DATA": self.memory_mb << 20,
-            "RLIMIT_CORE": 0,
-            "RLIMIT_FSIZE": 256 << 20,
+        request = {
+            **job,
+            "id": number,
+            "parallel": self.limits.width,
+            "processes": self.limits.processes,
+            "memory_mb": self.limits.memory_mb,
+            "has_network": self.limits.network == "allow",
+            "secrets": self._secrets,
+            "limits": {
+                "RLIMIT_CPU": int(timeout_s) + 10,
+                "RLIMIT_DATA": self.limits.memory_mb << 20,
+                "RLIMIT_CORE": 0,
+                "RLIMIT_FSIZE": 256 << 20,
+            },
         }
-        self._send({**job, "limits": limits}, descriptors=[result_theirs, output_theirs, asks_theirs.fileno()])
+        self._send(request, descriptors=[result_theirs, output_theirs, asks_theirs.fileno()])
         os.close(result_theirs)
         os.close(output_theirs)
         asks_theirs.close()
-        child = _Child(job=job, result=result, output=output, asks=asks, timeout_s=timeout_s)
+        child = _Child(job=job, number=number, result=result, output=output, asks=asks, timeout_s=timeout_s)
         for end in (result, output, asks):
             selector.register(end, selectors.EVENT_READ, child)
             child.open.add(end)
@@ -209,6 +257,10 @@ class ForkServer:
                 child.document += data
         else:
             child.printed = (child.printed + data)[-_OUTPUT_BYTES:]
+            child.printed_bytes += len(data)
+            if child.printed_bytes > self.limits.output_mb << 20 and not child.over:
+                child.over = f"it printed more than {self.limits.output_mb} MB"
+                self._send({"kill": child.number})
         return bool(data)
 
     def _read_request(self, child: _Child, selector: selectors.BaseSelector) -> None:
@@ -275,6 +327,8 @@ class ForkServer:
             timed_out=child.timed_out,
             output=self.answers.redact(child.printed.decode("utf-8", "replace")),
             asked=tuple(child.asked),
+            over=child.over or ended["over"],
+            left=tuple(ended["left"]),
             duration_s=time.monotonic() - child.started,
             cpu_s=ended["cpu_s"],
             memory_kb=ended["memory_kb"],

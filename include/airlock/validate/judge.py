@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from airlock.validate.cache import Cache
 from airlock.validate.forkserver import Ended, ForkServer
 from airlock.validate.outcome import Discovery, FileOutcome, Observed
 from airlock.validate.policy import Policy, of_repository
+from airlock.validate.refused import Attempt
 from airlock.validate.rules import moved_file
 from airlock.validate.ruling import apply
 from airlock.verdict import Dag, Finding, Verdict, compare
@@ -122,7 +122,7 @@ def _memory(cache: Path | None, observed: Observed, server: ForkServer, subject:
 
 def _discover(server: ForkServer, folder: Path) -> Discovery:
     job = {"job": "discover", "folder": str(folder)}
-    ended = next(iter(server.run([job], parallel=1)))
+    ended = next(iter(server.run([job])))
     document = ended.document or {"error": _why(ended)}
     return Discovery(
         files=tuple(document.get("files", ())),
@@ -143,7 +143,7 @@ def _import_all(
     server.preimport(_installed_imports(paths, observed.folder))
     jobs = [_job(observed, path, bundle) for path in paths]
     outcomes = []
-    for ended in server.run(jobs, parallel=_parallel()):
+    for ended in server.run(jobs):
         outcomes.append(_outcome(ended, observed))
         if progress:
             progress(len(outcomes), len(jobs))
@@ -160,16 +160,12 @@ def _job(observed: Observed, path: Path, bundle: str) -> dict[str, Any]:
     }
 
 
-def _parallel() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _look_again(observed: Observed, server: ForkServer, subject: Subject) -> Observed:
     """Return what was observed with what a second look adds: a second import, and ruff."""
 
     def import_again(files: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         jobs = [{**_job(observed, observed.root / file, subject.bundle), "parts": True} for file in files]
-        for ended in server.run(jobs, parallel=_parallel()):
+        for ended in server.run(jobs):
             yield observed.relative(Path(ended.job["path"])), ended.document or {}
 
     outcomes, failure = stability.add(observed.root, observed.outcomes, import_again), ""
@@ -190,29 +186,36 @@ def _look_around(observed: Observed, subject: Subject) -> Observed:
 def _outcome(ended: Ended, observed: Observed) -> FileOutcome:
     file = observed.relative(Path(ended.job["path"]))
     document: dict[str, Any] = ended.document or {}
+    common: dict[str, Any] = {"file": file, "output": ended.output, "duration_s": ended.duration_s, "left": ended.left}
     if ended.timed_out:
-        detail = f"the import was killed after {ended.duration_s:.0f} s"
-        return FileOutcome(file=file, how="timed-out", detail=detail, output=ended.output, duration_s=ended.duration_s)
-    if ended.code != 0 or "dags" not in document:
-        detail = document.get("failed") or _why(ended)
-        return FileOutcome(
-            file=file, how="crashed", detail=detail, output=ended.output, duration_s=ended.duration_s, inputs=(file,)
-        )
+        detail = ended.over or f"the import was killed after {ended.duration_s:.0f} s"
+        return FileOutcome(how="timed-out", detail=detail, **common)
+    try:
+        if ended.code == 0 and not ended.over:
+            return _parsed(document, ended, common)
+        detail = ended.over or document.get("failed") or _why(ended)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        # Another hand than ours wrote the result, or none did.
+        detail = str(document.get("failed") or _why(ended))
+    return FileOutcome(how="crashed", detail=detail, inputs=(file,), **common)
+
+
+def _parsed(document: Mapping[str, Any], ended: Ended, common: Mapping[str, Any]) -> FileOutcome:
     return FileOutcome(
-        file=file,
+        **common,
         how="parsed",
-        dags=tuple(Dag.from_json({**dag, "file": file}) for dag in document["dags"]),
+        dags=tuple(Dag.from_json({**dag, "file": common["file"]}) for dag in document["dags"]),
         errors=document["errors"],
         warnings=tuple(document["warnings"]),
         inputs=tuple(document["opened"]),
-        output=ended.output,
-        duration_s=ended.duration_s,
         import_s=document["duration_s"],
         imports=document["imports"],
         repeated=tuple(document["repeated"]),
         asked=tuple(dict.fromkeys(ended.asked)),
         touched=tuple((kind, name) for kind, name in document["touched"]),
         unclear=tuple(document["unclear"]),
+        attempts=tuple(Attempt(**attempt) for attempt in document["attempts"]),
+        threads=tuple(document["threads"]),
     )
 
 

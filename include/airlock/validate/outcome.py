@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from airlock.validate.answers import Asked
+from airlock.validate.refused import Attempt
 from airlock.verdict import Dag, Verdict
 
 
@@ -34,6 +35,8 @@ class FileOutcome:
     file was imported a second time; ``varies`` is whether they might have. ``lint`` is what ruff says about it and the
     modules that it imports. ``asked`` are its questions to Airflow. ``touched`` is all that the import depended on, as
     kinds and names of ``airlock.validate.touched``; ``unclear`` says what it did that cannot be looked at again.
+    ``attempts`` are at what is refused: network, writes, secrets. ``left`` and ``threads`` name the processes and
+    threads that ran on when the import had ended.
     """
 
     file: str
@@ -53,6 +56,9 @@ class FileOutcome:
     asked: tuple[Asked, ...] = ()
     touched: tuple[tuple[str, str], ...] = ()
     unclear: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    left: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
     lint: tuple[Lint, ...] = ()
 
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from airlock.validate import describe
 
-_MODULE_PREFIX = "unusual_prefix_"  # how Airflow names the modules of DAG files
-
 
 class Definitions:
     """Every DAG that the file defines from now on, also those that Airflow will drop as equal to another one."""
@@ -26,12 +24,14 @@ class Definitions:
 
         DagContext.autoregistered_dags = Registered()
 
-    def repeated(self, root: str) -> list[str]:
-        """Return the ids that stand for DAGs which differ."""
+    def repeated(self, root: str, path: str) -> list[str]:
+        """Return the ids that stand for DAGs which differ, in the file at ``path``."""
         from airflow.sdk import DAG
+        from airflow.utils.file import get_unique_dag_module_name
 
-        modules = [module for name, module in list(sys.modules.items()) if name.startswith(_MODULE_PREFIX)]
-        named = [value for module in modules for value in list(vars(module).values()) if isinstance(value, DAG)]
+        # A look through all modules would touch the memory of each, which costs a child several milliseconds.
+        module = sys.modules.get(get_unique_dag_module_name(path))
+        named = [value for value in list(vars(module).values()) if isinstance(value, DAG)] if module else []
         by_id: dict[str, dict[int, Any]] = {}
         for dag in [*self._made, *named]:
             by_id.setdefault(dag.dag_id, {})[id(dag)] = dag

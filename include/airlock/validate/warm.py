@@ -22,14 +22,17 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from airlock.validate import child, circumstances, heap
+from airlock.validate import census, child, circumstances, heap
 
 _PR_SET_PDEATHSIG = 1
+_LOOK_S, _COUNT_S = 0.05, 0.2
 _ENDS = 3  # descriptors of a child: result, output, questions
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -41,6 +44,10 @@ class Running:
     id: int
     pid: int
     scratch: str
+    started: float
+    threads_before: int
+    processes: int
+    memory_bytes: int
 
 
 @dataclass(kw_only=True)
@@ -76,6 +83,8 @@ class Children:
         self.control = control
         self.ready = ready
         self.running: dict[int, Running] = {}
+        self.over: dict[int, str] = {}
+        self.looked = time.monotonic()
         self.waiting: deque[tuple[dict[str, Any], list[int]]] = deque()
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_write, False)
@@ -89,6 +98,7 @@ class Children:
 
     def _fork(self, job: dict[str, Any], descriptors: list[int]) -> None:
         scratch = tempfile.mkdtemp(prefix="child-")
+        threads_before = census.threads()
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
@@ -101,7 +111,15 @@ class Children:
             os.close(descriptor)
         with suppress(OSError):
             os.setpgid(pid, pid)
-        self.running[pid] = Running(id=job["id"], pid=pid, scratch=scratch)
+        self.running[pid] = Running(
+            id=job["id"],
+            pid=pid,
+            scratch=scratch,
+            started=time.monotonic(),
+            threads_before=threads_before,
+            processes=job["processes"],
+            memory_bytes=job["memory_mb"] << 20,
+        )
         self.control.send({"started": job["id"]})
 
     def reap(self) -> None:
@@ -114,8 +132,7 @@ class Children:
             if pid == 0:
                 return
             if one := self.running.pop(pid, None):
-                with suppress(OSError):
-                    os.killpg(pid, signal.SIGKILL)  # what it left behind in its group
+                left = self._bury(pid)
                 shutil.rmtree(one.scratch, ignore_errors=True)
                 self.control.send(
                     {
@@ -123,8 +140,70 @@ class Children:
                         "code": os.waitstatus_to_exitcode(status),
                         "cpu_s": usage.ru_utime + usage.ru_stime,
                         "memory_kb": usage.ru_maxrss,
+                        "left": left,
+                        "over": self.over.pop(pid, ""),
                     }
                 )
+
+    def _bury(self, group: int) -> list[str]:
+        """Kill what a child left behind, and return the names of those processes."""
+        # All that it started is in its group; outside of it only where the kernel has no seccomp.
+        left: list[str] = []
+        with suppress(OSError):
+            os.killpg(group, 0)  # an error, nearly always: there is nobody left
+            left = [process.name for process in census.processes() if process.group == group]
+            os.killpg(group, signal.SIGKILL)
+        while orphans := self._orphans():
+            for pid in orphans:
+                with suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+        return left
+
+    def _orphans(self) -> list[int]:
+        """Return the children of this process that it did not start itself."""
+        try:
+            listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        except OSError:
+            return []
+        return [pid for pid in map(int, listed) if pid not in self.running]
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long nobody needs to look at what the children use."""
+        return _LOOK_S if self.running else None
+
+    def look(self) -> None:
+        """Kill the children that use more than they may, with all that they have started.
+
+        A machine that fills with processes has no time for a count of them: they are stopped first, as soon as the
+        kernel's own number has grown.
+        """
+        now, threads = time.monotonic(), census.threads()
+        is_crowded = any(threads - one.threads_before > one.processes for one in self.running.values())
+        is_due = now - self.looked > _COUNT_S and any(now - one.started > _COUNT_S for one in self.running.values())
+        if not is_crowded and not is_due:
+            return
+        if is_crowded:
+            self._signal_all(signal.SIGSTOP)
+        seen = list(census.processes())
+        for one in list(self.running.values()):
+            group = [process for process in seen if process.group == one.pid]
+            if len(group) > one.processes:
+                self.over[one.pid] = f"it started more than {one.processes} processes"
+            elif census.memory_bytes(group, suspect_bytes=one.memory_bytes) > one.memory_bytes:
+                self.over[one.pid] = f"it used more than {one.memory_bytes >> 20} MB of memory"
+            else:
+                continue
+            self.kill(one.id)
+        if is_crowded:
+            self._signal_all(signal.SIGCONT)
+        self.looked = time.monotonic()
+
+    def _signal_all(self, number: int) -> None:
+        for pid in self.running:
+            with suppress(OSError):
+                os.killpg(pid, number)
 
     def kill(self, number: int | None = None) -> None:
         """Kill the child of one job, or all, with their process groups."""
@@ -157,7 +236,7 @@ def main() -> None:
     selector.register(control.socket, selectors.EVENT_READ)
     selector.register(children.wake_read, selectors.EVENT_READ)
     while True:
-        for key, _ in selector.select():
+        for key, _ in selector.select(children.wait_s):
             if key.fileobj == children.wake_read:
                 os.read(children.wake_read, 4096)
                 continue
@@ -169,6 +248,7 @@ def main() -> None:
                 serve(request, children)
         children.reap()
         children.start()
+        children.look()
 
 
 def connect(where: str) -> socket.socket:

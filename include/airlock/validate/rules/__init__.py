@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from airlock.validate.option import Option as Option
 from airlock.validate.outcome import Observed
 from airlock.validate.rules import (
+    airflow_write,
     cluster_policy,
     crash,
     deprecated_api,
@@ -20,20 +21,24 @@ from airlock.validate.rules import (
     ignore_file,
     import_budget,
     import_error,
+    left_running,
     link,
     lost_dags,
     mass_removal,
     missing_package,
     moved_file,
+    network,
     not_serialisable,
     owner,
     policy_file,
     retries,
+    secret,
     tags,
     time_out,
     unknown_pool,
     unmet_requirement,
     version_inflation,
+    write,
 )
 from airlock.verdict import Finding, Severity
 
@@ -65,6 +70,11 @@ ALL: tuple[Rule, ...] = cast(
         import_error,
         not_serialisable,
         duplicate_dag_id,
+        secret,
+        network,
+        write,
+        airflow_write,
+        left_running,
         lost_dags,
         moved_file,
         mass_removal,
@@ -95,6 +105,7 @@ MANDATORY = frozenset(
         import_error,
         not_serialisable,
         duplicate_dag_id,
+        secret,
     )
 )
 # They depend on what happens to be going on: the same revision may be judged otherwise an hour later.

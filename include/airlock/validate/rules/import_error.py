@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from airlock.validate import refused
 from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
 from airlock.validate.rules import cluster_policy, missing_package, not_serialisable, time_out, traceback_text
@@ -36,9 +37,10 @@ def find(observed: Observed) -> Iterator[Finding]:
             ):
                 continue
             message = f"{fault.message} (in {fault.elsewhere})" if fault.elsewhere else fault.message
-            hint = _wrong_root(observed, fault.message) or next(
-                (_HINTS[word] for word in fault.message.split(": ")[:2] if word in _HINTS), HINT
-            )
+            known = (_HINTS[word] for word in fault.message.split(": ")[:2] if word in _HINTS)
+            hint = _wrong_root(observed, fault.message) or next(known, HINT)
+            if refused.MARK in text:
+                hint = refused.HINT
             yield Finding(rule=ID, severity=SEVERITY, file=outcome.file, line=fault.line, message=message, hint=hint)
 
 

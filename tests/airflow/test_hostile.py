@@ -1,0 +1,242 @@
+"""Enemies of the gate: each costs its own file one finding, and nobody else anything."""
+
+# ruff: noqa: E501 - an enemy is one line of a table
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from airlock.validate.answers import Answers
+from airlock.validate.forkserver import ForkServer
+from airlock.validate.judge import Subject, judge
+from airlock.validate.limits import Limits
+from airlock.verdict import Verdict
+
+LIMITS = Limits(file_s=10, memory_mb=700, processes=24, output_mb=8)
+SANE = """
+import json, os, tempfile
+from airflow.sdk import DAG, task
+with DAG('DAG_ID', schedule="@daily", tags=[json.dumps([1]), open(__file__).read(7)]) as one:
+    @task
+    def work():
+        return 1
+    work()
+with tempfile.NamedTemporaryFile() as file:
+    file.write(b"allowed")
+"""
+DAG = "\nfrom airflow.sdk import DAG\nwith DAG('DAG_ID', schedule=None):\n    pass\n"
+
+# What the file does, the rule that finds it, and words of the message.
+ENEMIES = {
+    "loop": ("while True: pass", "time-out", "10 s"),
+    "deaf_loop": (
+        "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\nwhile True: pass",
+        "time-out",
+        "killed",
+    ),
+    "sleep": ("import time\nwhile True:\n  try: time.sleep(60)\n  except BaseException: pass", "time-out", "killed"),
+    "os_exit": ("import os\nos._exit(0)", "crash", "exit status 0"),
+    "sys_exit": ("import sys\nsys.exit(3)", "import-error", "SystemExit: 3"),
+    "segfault": ("import ctypes\nctypes.string_at(0)", "crash", "SIGSEGV"),
+    "abort": ("import os\nos.abort()", "crash", "SIGABRT"),
+    "kills_itself": ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "crash", "SIGKILL"),
+    "stack": (
+        "import sys\nsys.setrecursionlimit(10**9)\ndef down(): return [down() for _ in [1]]\ndown()",
+        "crash|import-error",
+        "",
+    ),
+    # It ends by itself at 511 processes: a test must not take the machine down when the gate fails.
+    "shell_bomb": (
+        "import os\nos.system('bomb() { [ $1 = 0 ] || { bomb $(($1-1)) & bomb $(($1-1)) & }; sleep 60; }; bomb 8')",
+        "crash",
+        "24 processes",
+    ),
+    "fork_bomb": ("import os\nfor _ in range(9):\n  os.fork()\nimport time\ntime.sleep(60)", "crash", "24 processes"),
+    "memory": ("many = []\nwhile True: many.append(bytearray(50_000_000))", "crash|import-error", "emory"),
+    "shared_memory": (
+        "import mmap\nmany = []\nwhile True:\n  many.append(mmap.mmap(-1, 5 << 20))\n  many[-1].write(b'x' * (5 << 20))",
+        "crash|import-error",
+        "emory",
+    ),
+    "output": ("import os\nwhile True: os.write(1, b'x' * 65536)", "crash", "printed more than 8 MB"),
+    "daemon": (
+        "import os, time\nif not os.fork():\n  os.setsid()\n  if not os.fork(): time.sleep(300)\n  os._exit(0)\nos.wait()",
+        "left-running",
+        "1 process",
+    ),
+    "process": (
+        "import subprocess\nsubprocess.Popen(['sleep', '300'], start_new_session=True)",
+        "left-running",
+        "sleep",
+    ),
+    "fork": ("import os\nos.fork()", "left-running|", ""),
+    "thread": (
+        "import threading, time\nthreading.Thread(target=time.sleep, args=[300]).start()",
+        "left-running",
+        "1 thread",
+    ),
+    "replaces_open": ("import builtins, io, os\nbuiltins.open = io.open = os.open = os.write = None", "", ""),
+    "replaces_json": ("import json\njson.dumps = json.dump = json.loads = lambda *a, **k: 'hacked'", "", ""),
+    "replaces_airflow": (
+        "from airflow.dag_processing import processor as one\none._parse_file = one.DagSerialization.to_dict = None",
+        "not-serialisable",
+        "",
+    ),
+    "replaces_clock": ("import time, os\ntime.monotonic = time.time = os.getpid = lambda: 1 / 0", "", ""),
+    "clears_modules": ("import sys\nsys.modules.clear()", "crash|import-error", ""),
+    "writes_beside": (
+        "from pathlib import Path\nPath(__file__).with_name('beside.txt').write_text('x')",
+        "import-error",
+        "write refused",
+    ),
+    "overwrites": ("open('NEIGHBOUR', 'w').write('')", "import-error", "write refused"),
+    "removes": ("import os\ntry: os.remove('NEIGHBOUR')\nexcept OSError: pass", "write", "a_sane.py"),
+    "renames_folder": ("import os\ntry: os.rename('TREE', '/tmp/gone')\nexcept OSError: pass", "write", ""),
+    "native_write": (
+        "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.creat(b'TREE/native.txt', 0o600)\nlibc.unlink(b'NEIGHBOUR')",
+        "",
+        "",
+    ),
+    "shell_write": (
+        "import os\nos.system('echo x > TREE/shell.txt; rm -rf TREE; touch /tmp/airlock-hostile')",
+        "",
+        "",
+    ),
+    "environment_of_parent": (
+        "import os\nopen(f'/proc/{os.getppid()}/environ').read()",
+        "import-error",
+        "secret refused",
+    ),
+    "environment_of_judge": ("import os\nassert 'SESAME' not in os.popen('cat /proc/JUDGE/environ').read()", "", ""),
+    "network": (
+        "import urllib.request\nurllib.request.urlopen('http://203.0.113.7:81/', timeout=5)",
+        "import-error",
+        "network refused",
+    ),
+    "quiet_network": (
+        "import socket\ntry: socket.create_connection(('127.0.0.1', PORT), timeout=5)\nexcept OSError: pass",
+        "network",
+        "127.0.0.1:",
+    ),
+    "shell_network": (
+        "import os\nos.system('exec 3<>/dev/tcp/127.0.0.1/PORT || bash -c \"exec 3<>/dev/tcp/127.0.0.1/PORT\"')",
+        "",
+        "",
+    ),
+    "kills_parent": ("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)", "import-error", "PermissionError"),
+    "kills_judge": ("import os, signal\nos.kill(JUDGE, signal.SIGTERM)", "import-error", "PermissionError"),
+    "kills_all": ("import ctypes\nctypes.CDLL(None).kill(-1, 9)", "", ""),
+    "writes_result": (
+        "import os\nfor one in os.listdir('/proc/self/fd'):\n  try: os.write(int(one), b'{\"dags\": 1}')\n  except OSError: pass",
+        "crash",
+        "",
+    ),
+    "closes_all": ("import os\nos.closerange(0, 4096)", "crash", ""),
+    "writes_to_airflow": (
+        "from airflow.sdk import Variable\ntry: Variable.set('a', 'b')\nexcept Exception: pass",
+        "airflow-write",
+        "PutVariable a",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def listening() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory, listening: socket.socket) -> Path:
+    root = tmp_path_factory.mktemp("hostile") / "tree"
+    root.mkdir()
+    sane = {"a_sane": SANE, "m_sane": SANE, "z_sane": SANE}
+    for name, text in {**{name: enemy[0] + DAG for name, enemy in ENEMIES.items()}, **sane}.items():
+        values = {"DAG_ID": name, "NEIGHBOUR": root / "a_sane.py", "TREE": root, "JUDGE": os.getpid()}
+        values["PORT"] = listening.getsockname()[1]
+        filled = re.sub("|".join(values), lambda found: str(values[found[0]]), text)  # noqa: B023
+        (root / f"{name}.py").write_text("# airflow dag\n" + filled)
+    return root
+
+
+@pytest.fixture(scope="module")
+def judged(tree: Path) -> Iterator[tuple[Verdict, dict[str, str], Path]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SESAME", "open")
+        scratch = tree.parent / "scratch"
+        scratch.mkdir()
+        before = {path.name: path.read_text() for path in tree.iterdir()}
+        with ForkServer(Answers(), limits=LIMITS, scratch=scratch) as server:
+            verdict = judge(Subject(revision="r", root=tree), server)
+        yield verdict, before, scratch
+
+
+def test_every_file_is_judged_and_the_sane_ones_pass(judged: tuple[Verdict, dict[str, str], Path]) -> None:
+    verdict, before, _ = judged
+    assert verdict.total == verdict.imported == len(before)
+    assert [finding for finding in verdict.findings if finding.file and "sane" in finding.file] == []
+    assert {dag.dag_id for dag in verdict.dags} >= {"a_sane", "m_sane", "z_sane"}
+    assert {len(dag.tasks) for dag in verdict.dags if "sane" in dag.dag_id} == {1}
+
+
+@pytest.mark.parametrize("name", ENEMIES)
+def test_an_enemy_costs_its_own_file_one_finding(name: str, judged: tuple[Verdict, dict[str, str], Path]) -> None:
+    _, rules, words = ENEMIES[name]
+    found = [finding for finding in judged[0].findings if finding.file == f"{name}.py"]
+    if rules:
+        assert len(found) <= 1, found
+        assert (found[0].rule if found else "") in rules.split("|"), found
+        assert words in (found[0].message if found else ""), found
+    else:
+        assert found == []
+        assert name in {dag.dag_id for dag in judged[0].dags}
+
+
+def test_nothing_is_left_in_the_tree_on_disk_or_running(
+    tree: Path, judged: tuple[Verdict, dict[str, str], Path]
+) -> None:
+    _, before, scratch = judged
+    assert {path.name: path.read_text() for path in tree.iterdir()} == before
+    assert list(scratch.iterdir()) == []
+    assert not Path(tempfile.gettempdir(), "airlock-hostile").exists()
+    assert psutil.Process().children(recursive=True) == []
+    assert threading.active_count() == 1
+
+
+def test_nobody_reached_the_network(listening: socket.socket, judged: tuple[Verdict, dict[str, str], Path]) -> None:
+    with pytest.raises(TimeoutError):
+        listening.accept()
+
+
+def test_a_deployment_may_allow_the_network(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        (tmp_path / "one.py").write_text(
+            f"import socket\nsocket.create_connection(('127.0.0.1', {port})).close()" + DAG.replace("DAG_ID", "one")
+        )
+        with ForkServer(Answers(), limits=Limits(network="allow")) as gate:
+            verdict = judge(Subject(revision="r", root=tmp_path), gate)
+        server.settimeout(5)
+        server.accept()[0].close()
+    assert [(finding.rule, finding.severity, finding.line) for finding in verdict.findings] == [
+        ("network", "warning", 2)
+    ]
+
+
+def test_a_validation_that_takes_too_long_tells_which_files_were_not_imported(tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / f"slow_{number}.py").write_text("import time  # airflow dag\ntime.sleep(60)")
+    with ForkServer(Answers(), limits=Limits(file_s=2, total_s=1, parallel=1)) as server:
+        verdict = judge(Subject(revision="r", root=tmp_path), server)
+    assert verdict.total == len(verdict.findings) == 6
+    assert "not started: the validation has taken more than 1 s" in verdict.findings[-1].message
