@@ -19,6 +19,7 @@ from airlock.validate import environment
         "AIRLOCK_TOKEN",
         "AIRFLOW_GIT_TOKEN",
         "_AIRFLOW_PROCESS_CONTEXT",
+        "AIRFLOW_CTX_DAG_RUN_ID",
     ],
 )
 def test_secrets_of_the_deployment_do_not_reach_dag_files(name: str, tmp_path: Path) -> None:
@@ -49,3 +50,8 @@ def test_a_relative_search_path_still_means_the_same_elsewhere(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     made = environment.for_children({"PYTHONPATH": "include:/opt/x"}, tmp_path)
     assert made["PYTHONPATH"].split(":")[1:] == [str(tmp_path / "include"), "/opt/x"]
+
+
+def test_sets_come_in_the_same_order_every_time(tmp_path: Path) -> None:
+    assert environment.for_children({}, tmp_path)["PYTHONHASHSEED"] == "0"
+    assert environment.for_children({"PYTHONHASHSEED": "7"}, tmp_path)["PYTHONHASHSEED"] == "7"

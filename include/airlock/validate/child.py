@@ -100,13 +100,11 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
     from airflow.dag_processing import processor
     from airflow.sdk.execution_time import task_runner
 
-    folder, path, root = request["folder"], request["path"], request["root"]
+    folder, path, root, scratch = request["folder"], request["path"], request["root"], request["scratch"]
     ready.comms.socket = socket.socket(fileno=descriptors[2])
     task_runner.SUPERVISOR_COMMS = ready.comms
-    seen = touched.watch(root, request["scratch"])
-    refusals = refused.watch(
-        root, request["scratch"], has_network=request["has_network"], secrets=tuple(request["secrets"])
-    )
+    seen = touched.watch(root, scratch)
+    refusals = refused.watch(root, scratch, has_network=request["has_network"], secrets=tuple(request["secrets"]))
     definitions = repeated.Definitions()
     imports = import_times.watch(root)
     _tell_of_sudden_ends()
@@ -118,9 +116,9 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
         raise RuntimeError("Airflow returned no result")
     told = seen.told()
     return {
-        "dags": [describe.dag(serialised.data, root) for serialised in parsed.serialized_dags],
+        "dags": [describe.dag(serialised.data, root, scratch) for serialised in parsed.serialized_dags],
         "parts": {
-            serialised.data["dag"]["dag_id"]: describe.parts(serialised.data, root)
+            serialised.data["dag"]["dag_id"]: describe.parts(serialised.data, root, scratch)
             for serialised in parsed.serialized_dags
             if request.get("parts")
         },

@@ -12,12 +12,16 @@ from typing import Any
 
 _dumps, _sha256 = json.dumps, hashlib.sha256
 _PLACE_KEYS = ("fileloc", "relative_fileloc", "bundle_name", "bundle_version", "_processor_dags_folder")
+_TEMPORARY = "/tmp"  # noqa: S108 - what a DAG file is told elsewhere
 _DEFAULT_POOL = "default_pool"
 _ASSET_KINDS = ("asset", "asset_alias", "asset_ref", "asset_name_ref", "asset_uri_ref")
 
 
-def dag(stored: Mapping[str, Any], root: str) -> dict[str, Any]:
-    """Return the fields of ``airlock.verdict.Dag``, less its file, of one serialised DAG of the tree at ``root``."""
+def dag(stored: Mapping[str, Any], root: str, scratch: str = "") -> dict[str, Any]:
+    """Return the fields of ``airlock.verdict.Dag``, less its file, of one serialised DAG of the tree at ``root``.
+
+    ``scratch`` is the temporary directory of the import, another one every time.
+    """
     fields = stored["dag"]
     defaults = (stored.get("client_defaults") or {}).get("tasks") or {}
     tasks = [_task(task, defaults) for task in fields.get("tasks", [])]
@@ -35,20 +39,22 @@ def dag(stored: Mapping[str, Any], root: str) -> dict[str, Any]:
         "inlets": _assets(task.get("inlets") for task in tasks),
         "outlets": _assets(task.get("outlets") for task in tasks),
         "scheduled_by": _assets([(_values(fields.get("timetable"))).get("asset_condition")]),
-        "digest": _sha256(_without_place(fields, root).encode()).hexdigest(),
+        "digest": _sha256(_without_place(fields, root, scratch).encode()).hexdigest(),
     }
 
 
-def parts(stored: Mapping[str, Any], root: str) -> dict[str, str]:
+def parts(stored: Mapping[str, Any], root: str, scratch: str = "") -> dict[str, str]:
     """Return a short digest of each attribute of a serialised DAG and of its tasks, to tell which of them differ."""
     told: dict[str, str] = {}
     for key, value in stored["dag"].items():
         if key == "tasks":
             for task in value:
                 fields = task.get("__var", task)
-                told |= {f"task {fields['task_id']}, {name}": _short(item, root) for name, item in fields.items()}
+                told |= {
+                    f"task {fields['task_id']}, {name}": _short(item, root, scratch) for name, item in fields.items()
+                }
         elif key not in _PLACE_KEYS:
-            told[key] = _short(value, root)
+            told[key] = _short(value, root, scratch)
     return told
 
 
@@ -119,10 +125,15 @@ def _values(timetable: Any) -> Mapping[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _without_place(fields: Mapping[str, Any], root: str) -> str:
+def _without_place(fields: Mapping[str, Any], root: str, scratch: str) -> str:
     kept = {key: value for key, value in fields.items() if key not in _PLACE_KEYS}
-    return _dumps(kept, sort_keys=True, default=str).replace(root, "")
+    return _placeless(_dumps(kept, sort_keys=True, default=str), root, scratch)
 
 
-def _short(value: Any, root: str) -> str:
-    return _sha256(_dumps(value, sort_keys=True, default=str).replace(root, "").encode()).hexdigest()[:12]
+def _short(value: Any, root: str, scratch: str) -> str:
+    return _sha256(_placeless(_dumps(value, sort_keys=True, default=str), root, scratch).encode()).hexdigest()[:12]
+
+
+def _placeless(text: str, root: str, scratch: str) -> str:
+    text = text.replace(root, "")
+    return text.replace(scratch, _TEMPORARY) if scratch else text

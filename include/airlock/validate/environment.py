@@ -48,6 +48,8 @@ def for_children(environ: Mapping[str, str], scratch: Path) -> dict[str, str]:
         "AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH": _DEPTH,
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "PYTHONDONTWRITEBYTECODE": "1",
+        # Airflow stores some sets as lists: with another order every time, each validation would tell of changes.
+        "PYTHONHASHSEED": environ.get("PYTHONHASHSEED", "0"),
         # The children start in another directory: what is relative here would mean nothing there.
         "PYTHONPATH": os.pathsep.join(map(os.path.abspath, [str(_PACKAGE), *_search_path(environ)])),
     }

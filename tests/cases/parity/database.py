@@ -1,0 +1,3 @@
+from airflow.sdk import DAG, task, dag
+from airflow import settings
+settings.Session().execute('select 1')

@@ -1,0 +1,2 @@
+from airflow.sdk import DAG, task, dag
+with DAG('duplicate', description='two'): pass

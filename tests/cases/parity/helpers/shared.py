@@ -1,0 +1,2 @@
+import os
+VALUE = os.environ.get('TEAM')

@@ -1,0 +1,2 @@
+from nested.inner_kept import *
+# airflow dag

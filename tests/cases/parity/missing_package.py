@@ -1,0 +1,2 @@
+from airflow.sdk import DAG, task, dag
+import a_package_that_nobody_has

@@ -1,0 +1,2 @@
+from airflow.sdk import DAG, task, dag
+from . import inner_kept

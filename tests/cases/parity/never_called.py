@@ -1,0 +1,3 @@
+from airflow.sdk import DAG, task, dag
+@dag
+def never_called(): ...

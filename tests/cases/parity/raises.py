@@ -1,0 +1,3 @@
+from airflow.sdk import DAG, task, dag
+with DAG('before_the_error'): pass
+raise ValueError('after the DAG')

@@ -1,0 +1,3 @@
+from airflow.sdk import DAG, task, dag
+def down(n): return down(n + 1)
+down(0)

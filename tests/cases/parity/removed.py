@@ -1,0 +1,2 @@
+from airflow.sdk import DAG, task, dag
+from airflow.operators.subdag import SubDagOperator

@@ -1,0 +1,3 @@
+from airflow.sdk import DAG, task, dag
+from airflow.sdk import Connection
+Connection.get('none')

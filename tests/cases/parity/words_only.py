@@ -1,0 +1,2 @@
+# airflow dag
+VALUE = 1
