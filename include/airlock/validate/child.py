@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from airlock.validate import containment, describe, import_times, refused, rehearsal, repeated, touched
+from airlock.validate import containment, describe, import_times, preimport, refused, rehearsal, repeated, touched
 
 _IGNORE_FILE = ".airflowignore"
 _write, _dumps, _exit, _getpid, _clock = os.write, json.dumps, os._exit, os.getpid, time.monotonic
@@ -65,7 +65,10 @@ def run(request: Mapping[str, Any], descriptors: list[int], ready: Ready) -> NoR
     own = _getpid()
     try:
         _settle_in(request, output=descriptors[1])
-        document = discover(request) if request["job"] == "discover" else import_file(request, descriptors, ready)
+        if request["job"] == "import":
+            document = import_file(request, descriptors, ready)
+        else:
+            document = discover(request) if request["job"] == "discover" else preimport.wanted(request)
         if _getpid() != own:
             _exit(0)  # the file forked, and this is the copy
         _tell(descriptors[0], document)

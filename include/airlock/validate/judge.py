@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from airlock.errors import OperatorError, TransientError
 from airlock.lockfile import distributions
-from airlock.validate import lint, stability
+from airlock.validate import lint, preimport, stability
 from airlock.validate.cache import Cache
 from airlock.validate.forkserver import Ended, ForkServer
 from airlock.validate.outcome import Discovery, FileOutcome, Observed
@@ -138,9 +137,9 @@ def _import_all(
     paths: Sequence[Path],
     progress: Callable[[int, int], None] | None,
 ) -> tuple[FileOutcome, ...]:
-    if not paths:
-        return ()
-    server.preimport(_installed_imports(paths, observed.folder))
+    if len(paths) >= preimport.FEWEST_FILES:
+        scan = {"job": "scan", "root": str(observed.root), "paths": list(map(str, paths))}
+        server.preimport((next(iter(server.run([scan]))).document or {}).get("modules", ()))
     jobs = [_job(observed, path, bundle) for path in paths]
     outcomes = []
     for ended in server.run(jobs):
@@ -166,7 +165,8 @@ def _look_again(observed: Observed, server: ForkServer, subject: Subject) -> Obs
     def import_again(files: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         jobs = [{**_job(observed, observed.root / file, subject.bundle), "parts": True} for file in files]
         for ended in server.run(jobs):
-            yield observed.relative(Path(ended.job["path"])), ended.document or {}
+            is_whole = _outcome(ended, observed).how == "parsed"
+            yield observed.relative(Path(ended.job["path"])), ended.document or {} if is_whole else {}
 
     outcomes, failure = stability.add(observed.root, observed.outcomes, import_again), ""
     try:
@@ -224,22 +224,6 @@ def _why(ended: Ended) -> str:
         number = signal.Signals(-ended.code)
         return f"killed by {number.name}{_FATAL_SIGNALS.get(number, '')}"
     return f"exit status {ended.code}, without a result"
-
-
-def _installed_imports(paths: Iterable[Path], folder: Path) -> set[str]:
-    """Return the modules of Airflow and its providers that DAG files import at their top: import them once for all."""
-    wanted: set[str] = set()
-    for path in paths:
-        try:
-            module = ast.parse(path.read_bytes())
-        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        for node in module.body:
-            if isinstance(node, ast.Import):
-                wanted.update(alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                wanted.add(node.module)
-    return {name for name in wanted if name.partition(".")[0] == "airflow" and not (folder / "airflow").exists()}
 
 
 def _redacted(finding: Finding, server: ForkServer) -> Finding:

@@ -13,7 +13,6 @@ Private Airflow API that it uses, held by a contract test: ``airflow.dag_process
 from __future__ import annotations
 
 import ctypes
-import importlib
 import json
 import os
 import selectors
@@ -29,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airlock.validate import census, child, circumstances, heap
+from airlock.validate import census, child, circumstances, heap, preimport
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_S, _COUNT_S = 0.05, 0.2
@@ -264,9 +263,8 @@ def serve(request: dict[str, Any], children: Children) -> None:
     """Carry out one request."""
     control = children.control
     if "preimport" in request:
-        for module in request["preimport"]:
-            with suppress(BaseException):
-                importlib.import_module(module)
+        with tempfile.TemporaryDirectory() as scratch:
+            preimport.load(request["preimport"], scratch)
         heap.settle()
         control.send({"done": True})
     elif "kill" in request:

@@ -1,0 +1,111 @@
+"""Modules of installed packages that many DAG files import: imported once, in the warm process, for all of them.
+
+Which those are is read from the files' text, in a child, because a parser can be made to crash. Each is tried in a
+child first: one that fails there, starts threads (a fork would lose them) or never comes back, is left to the files.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from airlock.validate import containment
+
+_TRIAL_S = 60.0
+FEWEST_FILES = 3
+_AIRFLOW = "airflow"
+
+
+def wanted(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the modules worth it: several files name them at their top, and no file of the tree may stand for them."""
+    named: Counter[str] = Counter()
+    for path in request["paths"]:
+        with suppress(OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+            named.update(set(_imports(ast.parse(Path(path).read_bytes()))))
+    own = _names_in(request["root"])
+    return {
+        "modules": sorted(
+            name
+            for name, files in named.items()
+            if name.partition(".")[0] not in own
+            and (files >= FEWEST_FILES or name.partition(".")[0] == _AIRFLOW)
+            and name not in sys.modules
+        )
+    }
+
+
+def load(modules: Iterable[str], scratch: str) -> None:
+    """Import, in this process, the modules that a child could import without harm."""
+    for name in _tried([name for name in modules if name not in sys.modules], scratch):
+        with suppress(Exception):
+            importlib.import_module(name)
+
+
+def _imports(tree: ast.Module) -> Iterable[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def _names_in(root: str) -> set[str]:
+    """Return all names under which something in the tree could be imported, whatever the search path becomes."""
+    names: set[str] = set()
+    for _, folders, files in os.walk(root):
+        names.update(folders)
+        names.update(file.partition(".")[0] for file in files)
+    return names
+
+
+def _tried(modules: list[str], scratch: str) -> list[str]:
+    if not modules:
+        return []
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(told)
+        _try(modules, tell, scratch)
+    os.close(tell)
+    data, deadline = b"", time.monotonic() + _TRIAL_S
+    while (left_s := deadline - time.monotonic()) > 0 and select.select([told], [], [], left_s)[0]:
+        chunk = os.read(told, 1 << 16)
+        if not chunk:
+            break
+        data += chunk
+    os.close(told)
+    for end in (os.killpg, os.kill):
+        with suppress(OSError):
+            end(pid, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+    return data.decode().splitlines()
+
+
+def _try(modules: Iterable[str], tell: int, scratch: str) -> None:
+    with suppress(BaseException):
+        containment.own_group()
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(nowhere, descriptor)
+        containment.restrict(scratch, has_network=False)
+        threads = threading.active_count()
+        for name in modules:
+            with suppress(Exception):
+                importlib.import_module(name)
+                if threading.active_count() == threads and len(os.listdir("/proc/self/task")) == threads:
+                    os.write(tell, f"{name}\n".encode())
+                    continue
+            threads = max(threads, threading.active_count(), len(os.listdir("/proc/self/task")))
+    os._exit(0)
