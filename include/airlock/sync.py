@@ -54,10 +54,11 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What a deployment adds to every judgement: its policy, its limits, and whom to ask for the unfinished runs of a
-    DAG."""
+    """What a deployment adds to every judgement: how to read its policy, its limits, and who knows a DAG's unfinished
+    runs.
+    """
 
-    policy: Policy = field(default_factory=Policy)
+    policy: Callable[[], Policy] = Policy
     limits: Limits = field(default_factory=Limits)
     unfinished: Callable[[str], int] | None = None
 
@@ -169,7 +170,8 @@ def _judge(
     environment = environment_digest()
     live_verdict = mirror.read_verdict(live) if live else None
     known = mirror.read_verdict(revision)
-    circumstances = {"environment": environment, "policy": terms.policy.digest, "subdir": mirror.source.subdir}
+    policy = terms.policy()
+    circumstances = {"environment": environment, "policy": policy.digest, "subdir": mirror.source.subdir}
     if known and known.is_valid_for(**circumstances) and not request.force:
         log.info("revision %s was judged before under the same circumstances; force judges it again", revision)
         return replace(known, changes=compare(live_verdict, known))
@@ -189,7 +191,7 @@ def _judge(
         environment=environment,
         owners=_owners(mirror, state),
         live=live_verdict,
-        policy=terms.policy,
+        policy=policy,
         unfinished=terms.unfinished,
     )
     verdict = judge(subject, server, cache=None if request.force else state.outcomes)

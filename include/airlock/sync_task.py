@@ -29,7 +29,9 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
         why=params["reason"] or ("new revision upstream" if _who(dag_run) == "airlock" else "manual sync"),
     )
     terms = sync.Terms(
-        policy=policies.from_environment(environ), limits=limits.load(environ), unfinished=stack.unfinished_runs
+        policy=lambda: policies.from_environment(environ),
+        limits=limits.load(environ),
+        unfinished=stack.unfinished_runs,
     )
     outcome = sync.run(source, state, request, Answers(stack.resolve), terms)
     _tell(outcome, mirrors.of(state, source))

@@ -14,11 +14,12 @@ import pytest
 from tests.upstream import Upstream
 
 from airlock import confirm, mirror as mirrors, project, release as releases, status, sync
-from airlock.errors import StateError, UpstreamError
+from airlock.errors import ConfigError, StateError, UpstreamError
 from airlock.mirror import Mirror
 from airlock.source import Source
 from airlock.state import State
 from airlock.validate.answers import Answers
+from airlock.validate.policy import from_environment, parse
 
 GOOD = """
 from airflow.sdk import dag, task
@@ -146,6 +147,30 @@ def test_a_revision_is_judged_once_unless_it_is_forced(
     assert mirror.read_verdict(revision) == before
     run(force=True)
     assert mirror.read_verdict(revision) != before
+
+
+def test_another_folder_or_policy_is_judged_again(
+    run: Callable[..., sync.Outcome], upstream: Upstream, state: State, mirror: Mirror
+) -> None:
+    upstream.push({"bad.py": "from airflow.sdk import dag\n1/0\n", **{f"dags/{k}": v for k, v in good("etl").items()}})
+    assert run().result == "rejected"
+    below = Source(name="dags", repo_url=upstream.url, subdir="dags")
+    policy = parse('[rules.tags]\nrequired = ["team:*"]\n')[0]
+    strict = sync.run(below, state, sync.Request(), Answers(), sync.Terms(policy=lambda: policy))
+    assert [finding.rpartition(" ")[2] for finding in strict.findings] == ["[tags]"]
+    assert sync.run(below, state, sync.Request(), Answers()).result == "published"
+
+
+def test_a_wrong_policy_of_the_deployment_is_an_error_that_is_recorded(
+    upstream: Upstream, state: State, source: Source, tmp_path: Path
+) -> None:
+    upstream.push(good("etl"))
+    terms = sync.Terms(policy=lambda: from_environment({"AIRLOCK_POLICY": str(tmp_path / "nowhere.toml")}))
+    with pytest.raises(ConfigError, match="AIRLOCK_POLICY"):
+        sync.run(source, state, sync.Request(), Answers(), terms)
+    last = mirrors.of(state, source).read_record(sync.RECORD)
+    assert last
+    assert (last["result"], last["reason"]) == ("error", "BadConfiguration")
 
 
 def test_a_dry_run_publishes_nothing_and_is_not_the_end_of_the_matter(

@@ -7,7 +7,7 @@ from tests.observed import observed
 
 from airlock.validate.rules import unmet_requirement
 
-INSTALLED = {"pandas": "2.3.1", "my-tool": "1.0rc1"}
+INSTALLED = {"pandas": "2.3.1", "my-tool": "1.0rc1", "odd": "1.0-local_build"}
 
 
 def found(root: Path, text: str) -> list[tuple[int | None, str]]:
@@ -25,6 +25,8 @@ def found(root: Path, text: str) -> list[tuple[int | None, str]]:
         "absent; python_version < '3'\n",
         "-r more.txt\n--index-url https://example.com\n./local\ngit+https://example.com/x.git\nx @ https://a.b/x.whl\n",
         "-e .\n",
+        "absent; os_name ~= 'x'\nabsent; extra == 'dev'\n",
+        "odd>=1\n",
         "pandas>=2,\\\n  <3\n",
     ],
 )

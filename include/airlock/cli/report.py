@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterator
 
 from airlock.verdict import Finding, Verdict
@@ -36,6 +38,11 @@ def line(finding: Finding, *, colour: bool = False) -> str:
     place = f"{finding.place}: " if finding.place else ""
     severity = _coloured(finding.severity, finding.severity, colour=colour)
     return f"{place}{severity}: {finding.message} [{finding.rule}]".replace("\n", "\n    ")
+
+
+def is_colourful() -> bool:
+    """Tell whether standard output is a terminal whose user has nothing against colour (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def document(verdict: Verdict) -> str:

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         for release in releases.history(mirror):
             if release.revision == revision:
                 print(f"release {release.number}, {release.published_at[:19]}Z, by {release.who}: {release.why}")
-        print(report.text(verdict))
+        print(report.text(verdict, colour=report.is_colourful()))
     return 0 if verdict.result == "passed" else 1
 
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
 
 from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
@@ -17,6 +19,7 @@ SEVERITY: Severity = "warning"
 HINT = "add it to the deployment (requirements-extra.txt of its image), or change the requirement"
 OPTIONS: tuple[Option, ...] = ()
 _FILE = "requirements.txt"
+_MOST_BYTES = 1 << 20
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _PIP_OPTION = re.compile(r"\s--?[a-zA-Z].*$")
 _SEPARATORS = re.compile(r"[-_.]+")
@@ -26,7 +29,8 @@ def find(observed: Observed) -> Iterator[Finding]:
     """Yield a finding for each requirement that is not installed, or in another version."""
     for folder in dict.fromkeys((observed.root, observed.folder)):
         path = folder / _FILE
-        if path.is_file() and path.resolve().is_relative_to(observed.root.resolve()):
+        is_ours = path.is_file() and path.resolve().is_relative_to(observed.root.resolve())
+        if is_ours and path.stat().st_size <= _MOST_BYTES:
             for line, requirement in _requirements(path):
                 problem = _problem(observed, requirement)
                 if problem:
@@ -51,11 +55,14 @@ def _requirements(path: Path) -> Iterator[tuple[int, Requirement]]:
 
 
 def _problem(observed: Observed, requirement: Requirement) -> str:
-    if requirement.url or (requirement.marker and not requirement.marker.evaluate()):
-        return ""
     version = observed.installed.get(_SEPARATORS.sub("-", requirement.name).lower())
+    try:
+        is_meant = not requirement.url and (requirement.marker is None or requirement.marker.evaluate())
+        is_met = version is not None and requirement.specifier.contains(Version(version), prereleases=True)
+    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
+        return ""  # pip alone knows what it would make of this
+    if not is_meant or is_met:
+        return ""
     if version is None:
         return f"{requirement.name} is not installed"
-    if requirement.specifier.contains(version, prereleases=True):
-        return ""
     return f"{requirement.name}{requirement.specifier} is asked for; {version} is installed"
