@@ -15,6 +15,7 @@ from typing import Any
 from airlock.errors import ConfigError
 from airlock.process import redact
 
+SYSTEM_BUNDLE = "airlock-system"
 BUNDLE_CLASS = "airlock.bundle.AirlockDagBundle"
 SETTING = "[dag_processor] dag_bundle_config_list"
 _VARIABLE = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
@@ -49,6 +50,27 @@ def load(environ: Mapping[str, str]) -> list[Source]:
     Reads the list where Airflow reads it: its environment variable, else ``airflow.cfg`` in ``AIRFLOW_HOME``.
     Raises ``ConfigError`` with the path of the wrong setting.
     """
+    return [
+        parse(str(entry.get("name", "")), entry.get("kwargs") or {}, path=f"{SETTING}[{index}]")
+        for index, entry in enumerate(_entries(environ))
+        if isinstance(entry, dict) and entry.get("classpath") == BUNDLE_CLASS
+    ]
+
+
+def other_bundles(environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of the deployment's bundles that are no sources, less that of Airlock's own DAGs.
+
+    Raises ``ConfigError`` when the list of bundles cannot be read.
+    """
+    names = {
+        str(entry.get("name", ""))
+        for entry in _entries(environ)
+        if isinstance(entry, dict) and entry.get("classpath") != BUNDLE_CLASS
+    }
+    return frozenset(names - {SYSTEM_BUNDLE})
+
+
+def _entries(environ: Mapping[str, str]) -> list[Any]:
     text = environ.get(_VARIABLE) or _from_config_file(environ)
     if not text:
         return []
@@ -60,11 +82,7 @@ def load(environ: Mapping[str, str]) -> list[Source]:
         ) from error
     if not isinstance(entries, list):
         raise ConfigError(f"{SETTING}: not a list", hint="it is a list of {name, classpath, kwargs}")
-    return [
-        parse(str(entry.get("name", "")), entry.get("kwargs") or {}, path=f"{SETTING}[{index}]")
-        for index, entry in enumerate(entries)
-        if isinstance(entry, dict) and entry.get("classpath") == BUNDLE_CLASS
-    ]
+    return entries
 
 
 def named(sources: list[Source], name: str | None) -> Source:

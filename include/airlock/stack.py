@@ -8,7 +8,7 @@ Private API, held by a contract test: ``task_runner.SUPERVISOR_COMMS`` and the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set as AbstractSet
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
@@ -62,8 +62,19 @@ def unfinished_runs(dag_id: str) -> int:
 
 def stored_version(dag_id: str) -> str | None:
     """Return the bundle version under which the DAG processor stored a DAG last, ``None`` when it has not yet."""
+    stored = _stored(dag_id)
+    return stored.bundle_version if stored else None
+
+
+def bundle_of(dag_id: str, *, among: AbstractSet[str]) -> str | None:
+    """Return the bundle under which the DAG processor stored a DAG last, if it is one of these."""
+    stored = _stored(dag_id)
+    return stored.bundle_name if stored and stored.bundle_name in among else None
+
+
+def _stored(dag_id: str) -> comms.DagResult | None:
     try:
         answer = task_runner.SUPERVISOR_COMMS.send(comms.GetDag(dag_id=dag_id))
     except AirflowRuntimeError:
         return None
-    return answer.bundle_version if isinstance(answer, comms.DagResult) else None
+    return answer if isinstance(answer, comms.DagResult) else None

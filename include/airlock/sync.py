@@ -54,13 +54,14 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What a deployment adds to every judgement: how to read its policy, its limits, and who knows a DAG's unfinished
-    runs.
+    """What a deployment adds to every judgement: how to read its policy, its limits, who knows a DAG's unfinished runs,
+    and who knows the other bundle that has a DAG.
     """
 
     policy: Callable[[], Policy] = Policy
     limits: Limits = field(default_factory=Limits)
     unfinished: Callable[[str], int] | None = None
+    bundle_of: Callable[[str], str | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +194,7 @@ def _judge(
         live=live_verdict,
         policy=policy,
         unfinished=terms.unfinished,
+        bundle_of=terms.bundle_of,
     )
     verdict = judge(subject, server, cache=None if request.force else state.outcomes)
     with mirror.locked():

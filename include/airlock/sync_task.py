@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from airlock import confirm as confirms, mirror as mirrors, source as sources, stack, state as states, sync
@@ -28,10 +29,12 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
         who=_who(dag_run),
         why=params["reason"] or ("new revision upstream" if _who(dag_run) == "airlock" else "manual sync"),
     )
+    others = sources.other_bundles(environ)
     terms = sync.Terms(
         policy=lambda: policies.from_environment(environ),
         limits=limits.load(environ),
         unfinished=stack.unfinished_runs,
+        bundle_of=partial(stack.bundle_of, among=others) if others else None,
     )
     outcome = sync.run(source, state, request, Answers(stack.resolve), terms)
     _tell(outcome, mirrors.of(state, source))

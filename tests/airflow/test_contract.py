@@ -43,7 +43,7 @@ def test_a_task_can_ask_for_what_we_need() -> None:
     from airflow.sdk.execution_time import comms, supervisor, task_runner
 
     assert comms.GetDag(dag_id="a").type == "GetDag"
-    assert "bundle_version" in comms.DagResult.model_fields
+    assert {"bundle_name", "bundle_version"} <= comms.DagResult.model_fields.keys()
     assert comms.GetDRCount(dag_id="a", states=["queued", "running"]).type == "GetDRCount"
     assert "count" in comms.DRCount.model_fields
     handled = inspect.getsource(supervisor.ActivitySubprocess._handle_request)
@@ -68,6 +68,22 @@ def test_unfinished_runs_are_asked_of_the_supervisor(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
     assert stack.unfinished_runs("etl") == 2
     assert [(one.dag_id, one.states) for one in asked] == [("etl", ["queued", "running"])]
+
+
+def test_the_bundle_of_a_dag_is_told_if_it_is_one_of_those_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.execution_time import comms, task_runner
+
+    from airlock import stack
+
+    stored = {"is_paused": False, "bundle_version": None, "relative_fileloc": "a.py", "owners": "", "tags": []}
+
+    class Supervisor:
+        def send(self, message: comms.GetDag) -> comms.DagResult:
+            return comms.DagResult(dag_id=message.dag_id, bundle_name="old-dags", next_dagrun=None, **stored)
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+    assert stack.bundle_of("etl", among={"old-dags"}) == "old-dags"
+    assert stack.bundle_of("etl", among={"dags"}) is None
 
 
 def test_dags_register_themselves_where_we_listen() -> None:

@@ -203,6 +203,23 @@ def test_moved_files_are_asked_for_their_unfinished_runs_and_no_others(judged: J
     assert (again.findings, again.lasting) == ((), True)
 
 
+def test_only_new_dags_are_looked_for_in_other_bundles(judged: Judge) -> None:
+    live = judged({"etl.py": good("etl")})
+    asked = []
+    files = {"etl.py": good("etl"), "new.py": good("new"), "taken.py": good("taken")}
+    verdict = judged(
+        files,
+        live=live,
+        owners={"taken": "source sales"},
+        bundle_of=lambda dag_id: asked.append(dag_id) or "old-dags",
+    )
+    assert asked == ["new"]
+    assert [(finding.dag_id, finding.severity) for finding in found(verdict, "duplicate-dag-id")] == [
+        ("new", "warning"),
+        ("taken", "error"),
+    ]
+
+
 def test_the_verdict_is_for_one_policy_and_folder(judged: Judge) -> None:
     policy = parse("[rules.import-budget]\nseconds = 3\n")[0]
     verdict = judged({"etl.py": good("etl")}, environment="e1", policy=policy)

@@ -38,3 +38,10 @@ def test_an_id_that_one_file_gives_twice_is_told(tmp_path: Path) -> None:
     one = outcome("a.py", dags=(dag("etl"),), repeated=("etl",))
     (finding,) = duplicate_dag_id.find(observed(tmp_path, one))
     assert finding.message == "etl is defined more than once in this file; Airflow keeps any one of them"
+
+
+def test_an_id_that_airflow_knows_from_a_bundle_that_is_no_source_may_be_from_long_ago(tmp_path: Path) -> None:
+    one = outcome("a.py", dags=(dag("etl"), dag("new")))
+    (finding,) = duplicate_dag_id.find(observed(tmp_path, one, elsewhere={"etl": "old-dags"}))
+    assert (finding.severity, finding.dag_id) == ("warning", "etl")
+    assert finding.message.startswith("Airflow knows etl from bundle old-dags; ")

@@ -72,3 +72,12 @@ def test_the_only_source_needs_no_name_and_a_wrong_name_gets_the_nearest() -> No
         source.named([one, two], None)
     with pytest.raises(ConfigError, match="did you mean sales"):
         source.named([one, two], "sale")
+
+
+def test_bundles_that_are_no_sources_are_known_by_name() -> None:
+    entries = [
+        {"name": "airlock-system", "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle"},
+        entry(),
+        {"name": "old-dags", "classpath": "airflow.providers.git.bundles.git.GitDagBundle"},
+    ]
+    assert source.other_bundles({_VARIABLE: json.dumps(entries)}) == {"old-dags"}

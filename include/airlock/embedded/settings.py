@@ -13,10 +13,8 @@ from airlock import project
 from airlock.embedded.deployment import HOST, SOURCE, Deployment
 from airlock.embedded.layout import Layout
 from airlock.secret import ADMIN, Secrets
-from airlock.source import BUNDLE_CLASS
+from airlock.source import BUNDLE_CLASS, SYSTEM_BUNDLE
 from airlock.state import State
-
-SYSTEM_BUNDLE = "airlock-system"
 
 _HEADER = (
     "# Written by airlock up at each start: changes here are lost. To change a setting, set AIRFLOW__SECTION__KEY."

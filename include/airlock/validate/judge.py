@@ -31,7 +31,7 @@ class Subject:
 
     ``environment`` is the digest of what is installed, ``owners`` maps DAG ids of other bundles to their owner, and
     ``live`` is the verdict of what is live now. ``policy`` is the deployment's. ``unfinished`` tells how many
-    unfinished runs a DAG has; ``None`` when there is nobody to ask.
+    unfinished runs a DAG has, ``bundle_of`` under which other bundle Airflow knows it; ``None``: nobody to ask.
     """
 
     revision: str
@@ -43,6 +43,7 @@ class Subject:
     live: Verdict | None = None
     policy: Policy = field(default_factory=Policy)
     unfinished: Callable[[str], int] | None = None
+    bundle_of: Callable[[str], str | None] | None = None
 
 
 def judge(
@@ -177,10 +178,15 @@ def _look_again(observed: Observed, server: ForkServer, subject: Subject) -> Obs
 
 
 def _look_around(observed: Observed, subject: Subject) -> Observed:
-    """Return what was observed with the unfinished runs of DAGs that have moved."""
-    if subject.unfinished is None:
-        return observed
-    return replace(observed, unfinished={dag_id: subject.unfinished(dag_id) for dag_id in moved_file.moved(observed)})
+    """Return what was observed with the unfinished runs of moved DAGs, and the bundles of new DAGs that are known."""
+    if subject.unfinished is not None:
+        runs = {dag_id: subject.unfinished(dag_id) for dag_id in moved_file.moved(observed)}
+        observed = replace(observed, unfinished=runs)
+    if subject.bundle_of is not None:
+        dag_ids = {dag.dag_id for outcome in observed.outcomes for dag in outcome.dags} - observed.live_dags.keys()
+        bundles = {dag_id: subject.bundle_of(dag_id) for dag_id in sorted(dag_ids - observed.owners.keys())}
+        observed = replace(observed, elsewhere={dag_id: name for dag_id, name in bundles.items() if name})
+    return observed
 
 
 def _outcome(ended: Ended, observed: Observed) -> FileOutcome:

@@ -88,6 +88,7 @@ class Observed:
     """All that rules may look at. ``folder`` is the DAG folder below ``root``; ``owners`` tells who has a DAG id
     elsewhere.
 
+    ``elsewhere`` has the new DAG ids that Airflow knows already, with their bundles, though perhaps from long ago.
     ``live`` is the verdict on what is live now. ``installed`` maps the names of installed distributions to their
     versions. ``unfinished`` has the number of unfinished runs of each live DAG whose file is not where it was; ``None``
     means that there is nobody to ask (a laptop). ``lint_failure`` is why ruff could not be run. ``options`` are the
@@ -99,6 +100,7 @@ class Observed:
     discovery: Discovery
     outcomes: tuple[FileOutcome, ...] = ()
     owners: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     live: Verdict | None = None
     installed: Mapping[str, str] = field(default_factory=dict)
     unfinished: Mapping[str, int] | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
@@ -19,22 +20,34 @@ OPTIONS: tuple[Option, ...] = ()
 def find(observed: Observed) -> Iterator[Finding]:
     """Yield a finding for every file but the rightful one, and for ids that another bundle has."""
     files: dict[str, list[str]] = defaultdict(list)
-    live = observed.live_dags
     for outcome in observed.outcomes:
         for dag in outcome.dags:
             files[dag.dag_id].append(outcome.file)
         for dag_id in outcome.repeated:
             message = f"{dag_id} is defined more than once in this file; Airflow keeps any one of them"
             yield _finding(observed, dag_id, outcome.file, message)
+    live = {dag_id: dag.file for dag_id, dag in observed.live_dags.items()}
     for dag_id, places in sorted(files.items()):
-        if owner := observed.owners.get(dag_id):
-            for file in sorted(set(places)):
-                yield _finding(observed, dag_id, file, f"{dag_id} is already a DAG of {owner}")
-        if len(places) > 1:
-            place = live[dag_id].file if dag_id in live else None
-            first, *others = sorted(places, key=lambda file, place=place: (file != place, file))  # type: ignore[misc]
-            for file in others:
-                yield _finding(observed, dag_id, file, f"{dag_id} is also defined in {first}")
+        yield from _of_other_bundles(observed, dag_id, sorted(set(places)))
+        yield from _of_other_files(observed, dag_id, places, live=live.get(dag_id))
+
+
+def _of_other_bundles(observed: Observed, dag_id: str, files: Iterable[str]) -> Iterator[Finding]:
+    owner, bundle = observed.owners.get(dag_id), observed.elsewhere.get(dag_id)
+    for file in files:
+        if owner:
+            yield _finding(observed, dag_id, file, f"{dag_id} is already a DAG of {owner}")
+        elif bundle:
+            message = (
+                f"Airflow knows {dag_id} from bundle {bundle}; if it is still there, the DAG flips between the two"
+            )
+            yield replace(_finding(observed, dag_id, file, message), severity="warning")
+
+
+def _of_other_files(observed: Observed, dag_id: str, files: Iterable[str], *, live: str | None) -> Iterator[Finding]:
+    first, *others = sorted(files, key=lambda file: (file != live, file))
+    for file in others:
+        yield _finding(observed, dag_id, file, f"{dag_id} is also defined in {first}")
 
 
 def _finding(observed: Observed, dag_id: str, file: str, message: str) -> Finding:
