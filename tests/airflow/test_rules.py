@@ -83,6 +83,14 @@ def test_a_dag_that_two_imports_make_differently_is_found_with_what_differs(judg
     assert verdict.result == "passed"
 
 
+def test_the_folder_that_a_child_has_for_temporary_files_makes_no_difference(judged: Judge) -> None:
+    where = ", cwd=tempfile.gettempdir(), env={'A': os.getcwd()}"
+    text = "import os, random, tempfile\n" + good("etl", where)
+    first = judged({"etl.py": text})
+    assert first.findings == ()
+    assert judged({"etl.py": text}).dags == first.dags
+
+
 def test_airflows_own_warning_of_a_varying_value_has_its_line(judged: Judge) -> None:
     text = (
         "from datetime import date, datetime\nfrom airflow.sdk import DAG\n\n"
