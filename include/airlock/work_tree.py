@@ -1,8 +1,9 @@
-"""A working tree on somebody's machine, as ``airlock validate`` looks at it: what changed in it since a commit."""
+"""A working tree on somebody's machine, as ``airlock validate`` looks at it: what is in it, and what changed."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,36 @@ def changed_since(folder: Path, revision: str) -> Changed:
     untracked = _paths(repository, work_tree, "ls-files", "--others", "--exclude-standard", "--full-name", "-z")
     prefix = os.path.relpath(folder.resolve(), work_tree.resolve())
     return Changed(files=_below(prefix, differing | untracked), deleted=_below(prefix, deleted))
+
+
+def copy(folder: Path, target: Path) -> bool:
+    """Copy to ``target`` what a commit of everything below ``folder`` would hold: tracked and new files, none ignored.
+
+    Returns whether it did: ``False`` when ``folder`` is not in a repository, or the one around it ignores it all.
+    A submodule is left out, as in a release.
+    """
+    place = git.around(folder)
+    if place is None:
+        return False
+    work_tree, repository = place
+    prefix = os.path.relpath(folder.resolve(), work_tree.resolve())
+    tracked = _paths(repository, work_tree, "ls-files", "--cached", "--full-name", "-z")
+    untracked = _paths(repository, work_tree, "ls-files", "--others", "--exclude-standard", "--full-name", "-z")
+    names = _below(prefix, tracked | untracked)
+    if not names:
+        return False
+    target.mkdir()
+    made = {target}
+    for name in sorted(names):
+        source, copied = folder / name, target / name
+        if copied.parent not in made:
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            made.add(copied.parent)
+        if source.is_symlink():
+            copied.symlink_to(source.readlink())
+        elif source.is_file():
+            shutil.copyfile(source, copied)
+    return True
 
 
 def _paths(repository: Path, work_tree: Path, *command: str) -> set[str]:

@@ -80,7 +80,7 @@ def test_findings_are_exit_status_1_and_a_wrong_call_is_2(tree: Path, run: Run) 
     done = run()
     assert done.returncode == 1
     assert "bad.py:3: error: ZeroDivisionError: division by zero [import-error]" in done.stdout
-    for wrong in (["nowhere"], ["--changed-since", "HEAD"], ["--values", "nowhere.json"]):
+    for wrong in (["nowhere"], ["--subdir", ".."], ["--changed-since", "HEAD"], ["--values", "nowhere.json"]):
         done = run(*wrong)
         assert (done.returncode, done.stdout) == (2, "")
         assert "hint: " in done.stderr
@@ -153,6 +153,14 @@ def test_only_what_a_change_may_have_caused_is_told(run: Run, upstream: Upstream
     done = run("--changed-since", "main", cwd=clone)
     assert done.returncode == 1
     assert "quiet is also defined in a_new.py" in done.stdout
+
+
+def test_a_virtual_environment_in_the_repository_is_not_taken_for_dag_files(run: Run, upstream: Upstream) -> None:
+    upstream.push({"etl.py": GOOD.format(name="etl"), ".gitignore": ".venv/\n"})
+    write(upstream.clone, {".venv/lib/example_dag.py": BROKEN, "new.py": GOOD.format(name="new")})
+    done = run(cwd=upstream.clone)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 DAGs in 2 files" in done.stdout
 
 
 def test_paths_for_code_hosts_count_from_the_top_of_the_work_tree(run: Run, upstream: Upstream) -> None:

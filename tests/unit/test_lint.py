@@ -41,7 +41,8 @@ def test_removed_and_deprecated_api_is_found_in_files_and_their_modules(tmp_path
     ]
 
 
-def test_the_repositorys_own_configuration_of_ruff_does_not_count(tmp_path: Path) -> None:
+def test_no_other_configuration_of_ruff_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUFF_OUTPUT_FILE", str(tmp_path / "elsewhere"))
     (tmp_path / "etl.py").write_text(OLD)
     (tmp_path / "ruff.toml").write_text('exclude = ["*"]\n[lint]\nignore = ["ALL"]\n')
     (tmp_path / ".gitignore").write_text("*\n")

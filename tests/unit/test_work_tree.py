@@ -74,3 +74,34 @@ def test_looking_writes_nothing(tree: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in tree.rglob("*")}
     work_tree.changed_since(tree, "HEAD")
     assert {path: path.stat().st_mtime_ns for path in tree.rglob("*")} == before
+
+
+def test_a_copy_holds_what_a_commit_of_everything_would_hold(tree: Path, tmp_path: Path) -> None:
+    (tree / "dags" / "new é.py").write_text("new\n")
+    (tree / "dags" / "b.py").write_text("changed\n")
+    (tree / "gone.py").unlink()
+    (tree / "noise.log").write_text("ignored\n")
+    (tree / "dags" / "link.py").symlink_to("a.py")
+    (tree / ".venv").mkdir()
+    (tree / ".venv" / ".gitignore").write_text("*\n")
+    (tree / ".venv" / "dag.py").write_text("import airflow\n")
+    assert work_tree.copy(tree, tmp_path / "copy")
+    copied = {path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*")}
+    assert copied == {".gitignore", "dags", "dags/a.py", "dags/b.py", "dags/new é.py", "dags/link.py"}
+    assert (tmp_path / "copy/dags/b.py").read_text() == "changed\n"
+    assert (tmp_path / "copy/dags/link.py").is_symlink()
+
+
+def test_a_copy_of_a_folder_has_its_own_paths(tree: Path, tmp_path: Path) -> None:
+    assert work_tree.copy(tree / "dags", tmp_path / "copy")
+    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == ["a.py", "b.py"]
+
+
+def test_what_no_repository_holds_is_not_copied(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    (tree / ".gitignore").write_text("inner/\n")
+    (tree / "inner").mkdir()
+    (tree / "inner" / "a.py").write_text("a\n")
+    for folder in (tmp_path / "plain", tree / "inner"):
+        assert not work_tree.copy(folder, tmp_path / "copy")
+        assert not (tmp_path / "copy").exists()

@@ -57,8 +57,11 @@ def run(args: argparse.Namespace) -> int:
     from airlock.verdict import Changes
 
     root = args.path.resolve()
-    if not (root / args.subdir).is_dir():
+    folder = (root / args.subdir).resolve()
+    if not folder.is_dir():
         raise UsageError(f"{args.path / args.subdir} is not a directory", hint="give the root of the DAG repository")
+    if not folder.is_relative_to(root):
+        raise UsageError(f"{args.subdir} is not below {args.path}", hint="give a folder inside it, such as dags")
     changed = work_tree.changed_since(root, args.changed_since) if args.changed_since else None
     subject = Subject(
         revision="working tree",
@@ -69,6 +72,11 @@ def run(args: argparse.Namespace) -> int:
     )
     answers = Answers(values.read(args.values) if args.values else None)
     with ForkServer(answers, limits=limits.load(os.environ)) as server:
+        # A release holds no ignored file: a virtual environment beside the DAG files is not taken for DAG files.
+        tree = server.scratch / "tree"
+        if work_tree.copy(root, tree):
+            (tree / args.subdir).mkdir(parents=True, exist_ok=True)
+            subject = replace(subject, root=tree)
         verdict = judge(subject, server, progress=_progress(), cache=args.cache)
     verdict = replace(verdict, changes=Changes())  # there is no live release to compare with
     if changed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -49,7 +50,8 @@ def _run(root: Path, files: Sequence[str]) -> Iterable[Lint]:
         arguments.write("".join(f"{root / name}\n" for name in files if "\n" not in name))
         arguments.flush()
         argv = [sys.executable, "-P", "-m", "ruff", *_COMMAND, f"@{arguments.name}"]
-        completed = process.run(argv, timeout_s=_TIMEOUT_S, cwd=Path(arguments.name).parent)
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("RUFF_")}
+        completed = process.run(argv, timeout_s=_TIMEOUT_S, cwd=Path(arguments.name).parent, env=environ)
     try:
         messages: list[dict[str, Any]] = json.loads(completed.stdout)
     except ValueError:
