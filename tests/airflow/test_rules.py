@@ -108,6 +108,23 @@ def test_the_slow_import_is_named(judged: Judge) -> None:
     assert "slowest imports: slow 0." in finding.message
 
 
+def test_a_slow_package_counts_for_each_file_though_it_is_imported_once_for_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "slow_package.py").write_text("import time\ntime.sleep(0.5)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    (tmp_path / "tree").mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / "tree" / f"{name}.py").write_text("import slow_package\n" + good(name))
+    (tmp_path / "tree" / "quick.py").write_text(good("quick"))
+    policy = parse("[rules.import-budget]\nseconds = 0.4\n")[0]
+    with ForkServer(Answers()) as server:
+        verdict = judge(Subject(revision="r1", root=tmp_path / "tree", policy=policy), server)
+    assert [finding.file for finding in verdict.findings] == ["a.py", "b.py", "c.py"]
+    assert all("slowest imports: slow_package 0.5 s" in finding.message for finding in verdict.findings)
+
+
 def test_removed_api_and_a_missing_package_are_told_with_the_way_out(judged: Judge) -> None:
     verdict = judged(
         {

@@ -264,7 +264,7 @@ def serve(request: dict[str, Any], children: Children) -> None:
     control = children.control
     if "preimport" in request:
         with tempfile.TemporaryDirectory() as scratch:
-            preimport.load(request["preimport"], scratch)
+            children.ready.spared.update(preimport.load(request["preimport"], scratch))
         heap.settle()
         control.send({"done": True})
     elif "kill" in request:
