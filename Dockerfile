@@ -8,7 +8,7 @@ USER 0
 RUN set -eu; \
     git --version; \
     install -d -m 0755 /opt/airlock; \
-    install -d -o 50000 -g 0 -m 2775 /opt/airlock/state /opt/airlock/sample; \
+    install -d -o 50000 -g 0 -m 2775 /opt/airlock/state /opt/airlock/sample /opt/airlock/sandbox; \
     install -d -o 50000 -g 0 -m 0750 /opt/airlock/secrets; \
     install -d -o 50000 -g 0 -m 0755 /opt/airlock/backend
 USER 50000
