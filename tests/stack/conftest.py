@@ -19,6 +19,20 @@ with DAG("shell", schedule=None, is_paused_upon_creation=False):
 """
 
 
+OLD = """
+from airflow.decorators import task
+from airflow.sdk import DAG
+
+with DAG("old", schedule=None, is_paused_upon_creation=False):
+
+    @task
+    def work():
+        pass
+
+    work()
+"""
+
+
 @pytest.fixture(scope="session")
 def stack(deployment: Deployment) -> Stack:
     """The running stack that the stories share; what a test does to it, it has to undo."""
@@ -28,7 +42,7 @@ def stack(deployment: Deployment) -> Stack:
 
 @pytest.fixture(scope="session")
 def sandboxed(new_stack: Callable[..., Stack]) -> Stack:
-    """A running stack that validates in sandboxes, with two live DAGs."""
+    """A running stack that validates in sandboxes, with three live DAGs."""
     made = new_stack("sandbox", kind="compose")
     made.settings |= {
         "COMPOSE_PROFILES": "sample,sandbox",
@@ -38,5 +52,5 @@ def sandboxed(new_stack: Callable[..., Stack]) -> Stack:
     }
     done = made.up()
     assert done.returncode == 0, done.stdout + done.stderr + made.logs()[-20000:]
-    made.wait_for_live(made.upstream.push({"first.py": dag_file("first"), "shell.py": SHELL}))
+    made.wait_for_live(made.upstream.push({"first.py": dag_file("first"), "shell.py": SHELL, "old.py": OLD}))
     return made

@@ -60,6 +60,8 @@ def test_a_candidate_that_breaks_a_dag_is_found_out(sandboxed: Stack, candidate:
     [finding] = broken["findings"]
     assert (finding["rule"], finding["line"]) == ("import-error", 2)
     assert "airflow.providers.standard.operators.bash" in finding["message"]
+    [use] = report["effect"]["removed_api"]
+    assert (use["file"], "airflow.decorators.task" in use["message"]) == ("old.py", True)
     assert [(one["kind"], one["name"]) for one in report["packages"]] == [("removed", "ruff")]
     assert f"CandidateBreaks: {candidate}: 1 DAG would break: shell" in log
     assert "DAGs that would break" in log

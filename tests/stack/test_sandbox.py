@@ -84,7 +84,8 @@ def test_what_a_dag_file_sees_in_a_sandbox(sandboxed: Stack) -> None:
 def test_a_push_goes_live_and_a_hostile_one_does_not(sandboxed: Stack) -> None:
     live = sandboxed.upstream.push({"second.py": dag_file("second")})
     sandboxed.wait_for_live(live)
-    assert sandboxed.source()["last_verdict"]["files"] == {"total": 3, "imported": 1, "cached": 2}
+    judged = json.loads(sandboxed.airlock("show", live, "--json").stdout)
+    assert judged["files"] == {"total": 4, "imported": 1, "cached": 3}
     revision = sandboxed.upstream.push(
         {"eats.py": "from airflow.sdk import dag\nx = [bytearray(1 << 20) for _ in range(20000)]\n"}
     )
