@@ -55,10 +55,15 @@ def airlock_rehearsal() -> None:
 
     @task
     def rehearse() -> dict[str, Any]:
+        from airlock.errors import AirlockError
         from airlock.rehearsal import report as reports, task as rehearsal
 
         context = get_current_context()
-        report = rehearsal.run(context["params"], os.environ)
+        try:
+            report = rehearsal.run(context["params"], os.environ)
+        except AirlockError as error:  # the command line tells it
+            context["ti"].xcom_push(key="failure", value=str(error))
+            raise
         document = report.to_json()
         context["ti"].xcom_push(key="outcome", value=document)
         context["ti"].xcom_push(key="report", value=reports.to_markdown(report))

@@ -65,6 +65,10 @@ def test_a_candidate_that_breaks_a_dag_is_found_out(sandboxed: Stack, candidate:
     assert [(one["kind"], one["name"]) for one in report["packages"]] == [("removed", "ruff")]
     assert f"CandidateBreaks: {candidate}: 1 DAG would break: shell" in log
     assert "DAGs that would break" in log
+    told = sandboxed.airlock("rehearse", candidate, "--wait")
+    assert told.returncode == 1, told.stderr
+    assert f"# Rehearsal of {candidate}" in told.stdout
+    assert "- **shell** (`shell.py`)" in told.stdout
     assert sandboxed.source()["live"] == live
     assert sandboxed.source()["last_verdict"]["result"] == "passed"
 
