@@ -98,7 +98,7 @@ class ContainerLaunch:
         sandbox = self._sandbox(place=place.relative_to(FOLDER).as_posix(), key=secrets.token_hex(16))
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(str(place / "control"))
-            listening.listen(1)
+            listening.listen()
             container = Container(sandbox=sandbox, operator=self._operator(sandbox))
             container.begin()
             try:
@@ -158,10 +158,11 @@ class Container:
                     raise self._failure() from self._error
                 continue
             hello = _hello(connected, min(deadline, time.monotonic() + _HELLO_TIMEOUT_S))
-            if secrets.compare_digest(str(hello.get("key", "")), self.sandbox.key):
+            if secrets.compare_digest(str(hello.get("key", "")).encode(), self.sandbox.key.encode()):
                 self.control.close()
                 self.control = connected
-                return {name: text.encode() for name, text in (hello.get("lockfile") or {}).items()}
+                lockfile = hello.get("lockfile")
+                return {name: str(text).encode() for name, text in lockfile.items()} if lockfile else {}
             connected.close()
         raise CommandTimeout(
             f"the sandbox of image {self.sandbox.image} did not start within {_START_TIMEOUT_S:g} s",
@@ -218,6 +219,8 @@ def _hello(connected: socket.socket, deadline: float) -> dict[str, Any]:
             if len(data) == inside.LENGTH_BYTES == wanted:
                 wanted += min(int.from_bytes(data, "big"), _HELLO_BYTES)
         hello = json.loads(data[inside.LENGTH_BYTES :])
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return hello if isinstance(hello, dict) else {}
+    if not isinstance(hello, dict) or not isinstance(hello.get("lockfile"), dict | None):
+        return {}
+    return hello

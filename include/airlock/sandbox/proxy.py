@@ -70,11 +70,11 @@ class Proxy:
         if call.container and not policy.is_ours(self.settings, await self.engine.inspect(call.container)):
             raise Refused(f"{call.method}: container {call.container[:12]} is not a sandbox of this deployment")
         if call.creates:
+            log.info("creating %s", name)
             async with self.creating:
                 if len(await self.engine.list(policy.LABEL, self.settings.volume)) >= _SANDBOXES:
                     raise Refused(f"create: there are {_SANDBOXES} sandboxes already")
                 await self._relay(call, reader, writer)
-            log.info("made %s", name)
         else:
             await self._relay(call, reader, writer)
 
