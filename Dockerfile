@@ -8,7 +8,7 @@ USER 0
 RUN set -eu; \
     git --version; \
     install -d -m 0755 /opt/airlock; \
-    install -d -o 50000 -g 0 -m 2775 /opt/airlock/state /opt/airlock/sample; \
+    install -d -o 50000 -g 0 -m 2775 /opt/airlock/state /opt/airlock/sample /opt/airlock/sandbox; \
     install -d -o 50000 -g 0 -m 0750 /opt/airlock/secrets; \
     install -d -o 50000 -g 0 -m 0755 /opt/airlock/backend
 USER 50000
@@ -17,6 +17,7 @@ ENV PATH=/opt/airlock/bin:${PATH} \
     PYTHONPATH=/opt/airlock/include \
     PYTHONUNBUFFERED=1 \
     UV_SYSTEM_CERTS=1 \
+    UV_CACHE_DIR=/tmp/uv-cache \
     AIRLOCK_STATE=/opt/airlock/state
 
 # What the base image has besides is removed: what is tested is what runs, and the lockfile stays small.

@@ -12,16 +12,18 @@ Steps, and what a crash after each leaves behind:
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from airlock import __version__, confirm, credentials, mirror as mirrors, release as releases, scratch, tree
+from airlock import __version__, confirm, credentials, mirror as mirrors, release as releases, tree
 from airlock.errors import AirlockError, StateError
 from airlock.lockfile import distributions
 from airlock.mirror import Mirror
 from airlock.release import Release
+from airlock.sandbox import isolation
 from airlock.source import Source
 from airlock.state import State
 from airlock.validate.answers import Answers
@@ -34,7 +36,7 @@ from airlock.verdict import Verdict, compare
 log = logging.getLogger(__name__)
 
 RECORD = "sync"
-SYSTEM_DAGS = ("airlock_lockfile", "airlock_housekeeping")
+SYSTEM_DAGS = ("airlock_lockfile", "airlock_housekeeping", "airlock_rehearsal")
 Result = Literal["published", "unchanged", "passed", "rejected", "error"]
 
 
@@ -121,12 +123,8 @@ def affected_files(mirror: Mirror, verdict: Verdict, live: str | None) -> tuple[
 
 def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms: Terms) -> Outcome:
     source = mirror.source
-    with (
-        scratch.directory(state.cache / "validate") as place,
-        ForkServer(
-            answers, limits=terms.limits, scratch=place
-        ) as server,  # it imports Airflow while the repository is fetched
-    ):
+    # It imports Airflow while the repository is fetched.
+    with isolation.server(answers, state.cache / "validate", os.environ, limits=terms.limits) as server:
         with credentials.access(source) as upstream, mirror.locked():
             _fetch(mirror, upstream)
         followed = mirror.upstream_revision()

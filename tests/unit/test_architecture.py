@@ -14,7 +14,7 @@ from airlock import project
 
 PACKAGE = project.ROOT / "include" / "airlock"
 # The only modules that may import Airflow while they are imported.
-AT_THE_EDGE = {"bundle", "watcher", "environment_trigger", "stack", "sync_dag"}
+AT_THE_EDGE = {"bundle", "watcher", "environment_trigger", "stack", "sync_dag", "operator"}
 # What a module may not import: the arrows of the layout point one way.
 FORBIDDEN = {
     "errors": ("airlock.",),
@@ -24,7 +24,9 @@ FORBIDDEN = {
     "mirror": ("airlock.release", "airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
     "release": ("airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
     "tree": ("airlock.release", "airlock.sync", "airlock.validate", "airlock.cli"),
-    "validate": ("airlock.mirror", "airlock.release", "airlock.sync", "airlock.cli", "airlock.web"),
+    "validate": ("airlock.mirror", "airlock.release", "airlock.sync", "airlock.sandbox", "airlock.cli", "airlock.web"),
+    "sandbox": ("airlock.mirror", "airlock.release", "airlock.sync", "airlock.rehearsal", "airlock.cli", "airlock.web"),
+    "rehearsal": ("airlock.sync", "airlock.cli", "airlock.web"),
     "lockfile": ("airlock.mirror", "airlock.release", "airlock.sync", "airlock.cli", "airlock.web"),
     "sync": ("airlock.cli", "airlock.web", "airlock.embedded"),
 }

@@ -22,6 +22,7 @@ VARIABLE = re.compile(r"\$\{(\w+)(:?-(.*?))?\}+")
 
 def test_every_setting_of_the_compose_file_is_explained_in_the_example_and_no_other() -> None:
     used = {match[1] for match in VARIABLE.finditer(TEXT)} | {"UV_DEFAULT_INDEX", "COMPOSE_PROFILES"}
+    used.remove("COMPOSE_PROJECT_NAME")  # Compose sets it itself
     explained = set(re.findall(r"^#?(\w+)=", EXAMPLE, re.MULTILINE))
     assert explained == used
 

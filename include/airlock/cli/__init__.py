@@ -15,7 +15,7 @@ from types import ModuleType
 from airlock import __version__
 from airlock.errors import AirlockError
 
-COMMANDS = ("up", "down", "status", "test", "sync", "validate", "history", "show", "lock", "venv")
+COMMANDS = ("up", "down", "status", "test", "sync", "validate", "history", "show", "lock", "venv", "rehearse")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -65,6 +65,11 @@ def make(previous: Artifact | None = None) -> Artifact:
     return artifact.assemble(manifest, files)
 
 
+def observe() -> Manifest:
+    """Return the facts about this environment; nothing is asked of an index, and no lock is made."""
+    return _observe(_look())
+
+
 def differences(from_: Artifact) -> tuple[str, ...]:
     """Return one sentence for each point in which this environment is not the one that a lockfile describes.
 

@@ -32,6 +32,7 @@ class Subject:
     ``environment`` is the digest of what is installed, ``owners`` maps DAG ids of other bundles to their owner, and
     ``live`` is the verdict of what is live now. ``policy`` is the deployment's. ``unfinished`` tells how many
     unfinished runs a DAG has, ``bundle_of`` under which other bundle Airflow knows it; ``None``: nobody to ask.
+    ``installed`` has the versions of what is installed where the files are imported; ``None``: here.
     """
 
     revision: str
@@ -44,6 +45,7 @@ class Subject:
     policy: Policy = field(default_factory=Policy)
     unfinished: Callable[[str], int] | None = None
     bundle_of: Callable[[str], str | None] | None = None
+    installed: Mapping[str, str] | None = None
 
 
 def judge(
@@ -70,7 +72,7 @@ def judge(
         discovery=discovery,
         owners=subject.owners,
         live=subject.live,
-        installed={name: one.version for name, one in distributions.installed().items()},
+        installed=_installed_here() if subject.installed is None else subject.installed,
         options=policies.options(),
         policy_faults=faults,
     )
@@ -110,6 +112,10 @@ def judge(
         asked={outcome.file: tuple(map(str, outcome.asked)) for outcome in observed.outcomes if outcome.asked},
     )
     return replace(verdict, changes=compare(subject.live, verdict))
+
+
+def _installed_here() -> Mapping[str, str]:
+    return {name: one.version for name, one in distributions.installed().items()}
 
 
 def _memory(cache: Path | None, observed: Observed, server: ForkServer, subject: Subject) -> Cache | None:

@@ -45,7 +45,10 @@ class Launch(Protocol):
     """A way to start the warm process."""
 
     def start(self, scratch: Path) -> Warm:
-        """Start it and return at once. ``scratch`` is a directory of this validation, removed after ``Warm.stop``."""
+        """Start it and return when ``control`` is connected; it gets ready afterwards.
+
+        ``scratch`` is a directory of this validation, removed after ``Warm.stop``.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
