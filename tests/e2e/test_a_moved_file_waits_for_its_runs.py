@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.e2e.conftest import dag_file
+from tests.deployments import dag_file
 from tests.e2e.deployment import Deployment, wait_until
 
 pytestmark = pytest.mark.timeout(300)
