@@ -39,6 +39,13 @@ def test_what_is_gone_affects_files_that_fail_and_files_that_read_its_folder() -
     assert affected(one, {"config/a.yaml"}, {"config/a.yaml"}) == {"b.py", "c.py"}
 
 
+@pytest.mark.parametrize("rule", ["crash", "time-out"])
+def test_any_change_may_be_why_a_file_does_not_come_to_its_end(rule: str) -> None:
+    one = verdict("1", inputs={"a.py": (), "b.py": ()}, findings=(error("a.py", rule=rule),))
+    assert affected(one, {"shared.py"}, set()) == {"a.py"}
+    assert affected(one, set(), set()) == set()
+
+
 def test_findings_of_other_files_are_left_out_and_the_result_follows() -> None:
     one = verdict("1", result="rejected", inputs=INPUTS, findings=(error("a.py"), error("b.py")))
     assert [finding.file for finding in narrow(one, {"a.py"}, set()).findings] == ["a.py"]

@@ -10,23 +10,27 @@ from airlock.validate import policy
 from airlock.verdict import Finding, Verdict
 
 _IGNORE_FILE = ".airflowignore"
-_FAILURES = frozenset({"import-error", "missing-package", "crash", "time-out"})
+_FAILURES = frozenset({"import-error", "missing-package"})
+_BAD_ENDS = frozenset({"crash", "time-out"})
 
 
 def affected(verdict: Verdict, changed: AbstractSet[str], deleted: AbstractSet[str]) -> frozenset[str]:
     """Return the DAG files whose import the change may have touched: rather too many than too few.
 
-    A file that fails may have looked for what is deleted now, and one that reads a folder may have read it.
+    A file that fails may have looked for what is deleted now, and one that reads a folder may have read it. Of a file
+    that did not come to its end nobody knows what it read.
     """
     if policy.FILE in changed or any(posixpath.basename(path) == _IGNORE_FILE for path in changed):
         return frozenset(verdict.inputs)
     failed = {finding.file for finding in verdict.findings if finding.rule in _FAILURES}
+    ended_badly = {finding.file for finding in verdict.findings if finding.rule in _BAD_ENDS}
     folders = {posixpath.dirname(path) for path in deleted}
     return frozenset(
         file
         for file, inputs in verdict.inputs.items()
         if changed & {file, *inputs}
         or (deleted and file in failed)
+        or (changed and file in ended_badly)
         or any(posixpath.dirname(path) in folders and path != file for path in inputs)
     )
 

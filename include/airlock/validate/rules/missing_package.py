@@ -107,6 +107,6 @@ def _in_repository(observed: Observed, top: str) -> bool:
 def _nearest(observed: Observed, package: str) -> str:
     version = observed.installed.get(package.lower())
     if version:
-        return f" as it should be, though its version {version} is in the environment's records"
+        return f" as it should be: the records say {version}, so reinstall it"
     near = difflib.get_close_matches(package.lower(), list(observed.installed), n=1, cutoff=0.8)
     return f"; the nearest that is: {near[0]} {observed.installed[near[0]]}" if near else ""
