@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airlock.errors import CommandFailed, StateError, UpstreamError, UsageError
-from airlock.process import Completed, redact, run as run_process
+from airlock.process import Completed, failure, redact, run as run_process
 
 _KEPT = re.compile(
     r"PATH|HOME|TMPDIR|LANG|LC_ALL|TZ|USER|LOGNAME|SSH_AUTH_SOCK|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|(https?|all|no)_proxy",
@@ -98,7 +98,11 @@ def run(
         | dict(env or {})
     )
     argv = ["git", *_SETTINGS, f"--git-dir={repository}", *args]
-    return run_process(argv, timeout_s=timeout_s, env=variables, stdin=stdin, check=check)
+    completed = run_process(argv, timeout_s=timeout_s, env=variables, stdin=stdin, check=False)
+    if check and completed.status != 0:
+        is_full = b"o space left on device" in completed.stderr
+        raise failure(completed, hint="free space where the state directory lies" if is_full else "")
+    return completed
 
 
 def run_upstream(

@@ -33,7 +33,8 @@ def test_a_full_state_volume_loses_nothing(small: Stack) -> None:
     revision = small.upstream.push({"second.py": dag_file("second"), "data.bin": "x" * 300_000})
     refused = small.airlock("sync", "--wait")
     assert refused.returncode == 2, refused.stdout + refused.stderr
-    assert "hint: free space" in refused.stderr
+    newest = small.runs("airlock_sync_dags")[0]["dag_run_id"]
+    assert "hint: free space" in refused.stderr, small.log("airlock_sync_dags", newest, "sync")
     assert small.source()["live"]["revision"] == first
     run_id = small.trigger("first")
     wait_until(lambda: small.run_state("first", run_id) == "success", "a run of a live DAG", timeout_s=90)

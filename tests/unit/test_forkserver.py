@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import errno
 import json
 import selectors
 import socket
+from pathlib import Path
 
 import pytest
 
+from airlock.errors import StateError
 from airlock.validate.answers import Answers
 from airlock.validate.forkserver import ForkServer, _Child
+from airlock.validate.launch import Warm
 
 
 @pytest.mark.parametrize("already_read", [False, True])
@@ -31,3 +35,16 @@ def child() -> _Child:
     """A child whose ends are closed already."""
     asks, _ = socket.socketpair()
     return _Child(job={}, number=1, result=-1, output=-1, asks=asks, timeout_s=60)
+
+
+class NoRoom:
+    """A launch for which the disk is full."""
+
+    def start(self, scratch: Path) -> Warm:
+        raise OSError(errno.ENOSPC, "No space left on device", str(scratch / "airflow.cfg"))
+
+
+def test_a_full_disk_is_said_to_be_one_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match=r"airflow.cfg: No space left on device\nhint: free space"):
+        ForkServer(Answers(), scratch=tmp_path, launch=NoRoom()).__enter__()
+    assert list(tmp_path.iterdir()) == []

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from airlock.errors import CommandTimeout, OperatorError
+from airlock.errors import CommandTimeout, OperatorError, StateError
 from airlock.validate import environment
 from airlock.validate.answers import Answers, Asked
 from airlock.validate.launch import Launch, LocalLaunch
@@ -111,9 +111,19 @@ class ForkServer:
         self._numbers = itertools.count(1)
 
     def __enter__(self) -> Self:
-        """Start the warm process; it gets ready while the caller does something else."""
+        """Start the warm process; it gets ready while the caller does something else.
+
+        Raises ``StateError`` when there is no room or no right to write the little that it needs.
+        """
         self._secrets = environment.secret_files(os.environ)
-        self._warm = self._launch.start(self.scratch)
+        try:
+            self._warm = self._launch.start(self.scratch)
+        except OSError as error:
+            self._scratch.cleanup()
+            raise StateError(
+                f"validation cannot start: {error.filename or self.scratch}: {error.strerror}",
+                hint="free space in the state directory, or check its permissions",
+            ) from error
         self._control = self._warm.control
         return self
 
