@@ -218,6 +218,16 @@ def test_nobody_reached_the_network(listening: socket.socket, judged: tuple[Verd
         listening.accept()
 
 
+def test_what_one_file_leaves_running_is_not_blamed_on_or_hidden_by_another(tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / f"daemon_{number}.py").write_text("# airflow dag\n" + ENEMIES["daemon"][0])
+    with ForkServer(Answers(), limits=Limits(parallel=2)) as server:
+        verdict = judge(Subject(revision="r", root=tmp_path), server)
+    assert sorted((finding.rule, finding.file) for finding in verdict.findings) == [
+        ("left-running", f"daemon_{number}.py") for number in range(6)
+    ]
+
+
 def test_a_deployment_may_allow_the_network(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -160,12 +160,12 @@ class Children:
         return left
 
     def _orphans(self) -> list[int]:
-        """Return the children of this process that it did not start itself."""
+        """Return the children of this process that it did not start itself, and that belong to no child under way."""
         try:
             listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
         except OSError:
             return []
-        return [pid for pid in map(int, listed) if pid not in self.running]
+        return [pid for pid in map(int, listed) if pid not in self.running and os.getpgid(pid) not in self.running]
 
     @property
     def wait_s(self) -> float | None:
