@@ -16,7 +16,7 @@ from tests.e2e.stack import Stack, docker
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.celery]
 
-SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "worker", "postgres", "redis", "git")
+SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer", "worker", "flower", "postgres", "redis", "git")
 SLOW = "import time\n\ntime.sleep(4)\n"
 RETRIED = """
 from datetime import timedelta
