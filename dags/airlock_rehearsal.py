@@ -43,7 +43,7 @@ from airflow.sdk.exceptions import AirflowFailException
         ),
         "source": Param(
             "",
-            type="string",
+            type=["null", "string"],  # the form does not let an empty field go otherwise
             maxLength=100,
             title="Source",
             description="Whose live revision is tried; empty where there is only one source",

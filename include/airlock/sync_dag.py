@@ -53,9 +53,10 @@ def build(source: Source) -> DAG:
         doc_md=_DOC.format(name=source.name, branch=source.branch, poll=source.poll_interval_s),
         default_args={"pool": POOL, "owner": "airlock"},
         params={
+            # Without "null" the form asks for something in each field, and does not let a plain sync go.
             "ref": Param(
                 "",
-                type="string",
+                type=["null", "string"],
                 pattern=_REF,
                 title="Ref",
                 description=f"Branch, tag or commit; empty means {source.branch}",
@@ -70,7 +71,7 @@ def build(source: Source) -> DAG:
                 default=False, type="boolean", title="Dry run", description="Validate and publish nothing"
             ),
             "reason": Param(
-                "", type="string", maxLength=500, title="Reason", description="Kept in the release's record"
+                "", type=["null", "string"], maxLength=500, title="Reason", description="Kept in the release's record"
             ),
         },
     )

@@ -23,7 +23,7 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
     source, state = sources.named(sources.load(environ), name), states.from_environment(environ)
     params, dag_run = context["params"], context["dag_run"]
     request = sync.Request(
-        ref=params["ref"],
+        ref=params["ref"] or "",  # the form sends null for an empty field
         force=params["force"],
         dry_run=params["dry_run"],
         who=_who(dag_run),
