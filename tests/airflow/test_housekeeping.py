@@ -14,7 +14,10 @@ import pytest
 from airlock.errors import OperatorError
 from airlock.housekeeping import metadata
 
-FORBIDDEN = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "airflow-db-not-allowed:///"}
+# What Airflow sets in the process of a task.
+FORBIDDEN = dict.fromkeys(
+    ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__SQL_ALCHEMY_CONN"), "airflow-db-not-allowed:///"
+)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 6 * 3600
 # Airflow puts an address there that cannot be used, so that tasks of DAG authors stay away from the database. Without
-# it, the setting of the deployment counts again; this task is the deployment's own.
-_FORBIDDEN = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+# it, the setting of the deployment counts again (its file, or a variable ending in _CMD or _SECRET); this task is the
+# deployment's own.
+_FORBIDDEN = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__SQL_ALCHEMY_CONN"}
 
 
 def clean(environ: Mapping[str, str], *, days: int, dry_run: bool, now: datetime | None = None) -> str:
@@ -29,7 +30,7 @@ def clean(environ: Mapping[str, str], *, days: int, dry_run: bool, now: datetime
     before = (now or datetime.now(UTC)) - timedelta(days=days)
     argv = [sys.executable, "-P", "-m", "airflow", "db", "clean", "--clean-before-timestamp", before.isoformat()]
     argv += ["--dry-run"] if dry_run else ["--yes", "--skip-archive", "--error-on-cleanup-failure"]
-    variables = {name: value for name, value in environ.items() if name != _FORBIDDEN}
+    variables = {name: value for name, value in environ.items() if name not in _FORBIDDEN}
     try:
         return process.run(argv, timeout_s=_TIMEOUT_S, env=variables).text
     except CommandFailed as error:
