@@ -103,11 +103,31 @@ ENEMIES = {
     "renames_folder": ("import os\ntry: os.rename('TREE', '/tmp/gone')\nexcept OSError: pass", "write", ""),
     "native_write": (
         "import ctypes\nlibc = ctypes.CDLL(None)\nlibc.creat(b'TREE/native.txt', 0o600)\nlibc.unlink(b'NEIGHBOUR')",
-        "",
-        "",
+        "write",
+        "native.txt, a_sane.py",
     ),
     "shell_write": (
         "import os\nos.system('echo x > TREE/shell.txt; rm -rf TREE; touch /tmp/airlock-hostile')",
+        "write",
+        "shell.txt (by sh), ",
+    ),
+    "shell_moves": (
+        "import os\nos.chdir('TREE')\nos.system('mv a_sane.py b.py; chmod 000 a_sane.py')",
+        "write",
+        "(by mv)",
+    ),
+    "native_database": (
+        "import sqlite3\ntry: sqlite3.connect('TREE/new.db').execute('create table t (c)')\nexcept sqlite3.Error: pass",
+        "write",
+        "new.db",
+    ),
+    "shell_secret": (
+        "import os\nassert os.popen('cat CONFIGURATION; echo read').read() == 'read\\n'",
+        "",
+        "",
+    ),
+    "native_secret": (
+        "import ctypes\nassert ctypes.CDLL(None).open(b'CONFIGURATION', 0) == -1",
         "",
         "",
     ),
@@ -128,9 +148,19 @@ ENEMIES = {
         "127.0.0.1:",
     ),
     "shell_network": (
-        "import os\nos.system('exec 3<>/dev/tcp/127.0.0.1/PORT || bash -c \"exec 3<>/dev/tcp/127.0.0.1/PORT\"')",
-        "",
-        "",
+        "import os\nos.system('bash -c \"exec 3<>/dev/tcp/127.0.0.1/PORT\"')",
+        "network",
+        "a socket (by bash), which was refused",
+    ),
+    "quiet_socket": (
+        "import socket\ntry: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', PORT))\nexcept OSError: pass",
+        "network",
+        "a socket, which was refused",
+    ),
+    "native_socket": (
+        "import ctypes\nassert ctypes.CDLL(None).socket(2, 1, 0) == -1",
+        "network",
+        "a socket (by native code)",
     ),
     "kills_parent": ("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)", "import-error", "PermissionError"),
     "kills_judge": ("import os, signal\nos.kill(JUDGE, signal.SIGTERM)", "import-error", "PermissionError"),
@@ -160,9 +190,12 @@ def listening() -> Iterator[socket.socket]:
 def tree(tmp_path_factory: pytest.TempPathFactory, listening: socket.socket) -> Path:
     root = tmp_path_factory.mktemp("hostile") / "tree"
     root.mkdir()
+    (root.parent / "home").mkdir()
+    (root.parent / "home" / "airflow.cfg").write_text("[core]\nfernet_key = sesame\n")
     sane = {"a_sane": SANE, "m_sane": SANE, "z_sane": SANE}
     for name, text in {**{name: enemy[0] + DAG for name, enemy in ENEMIES.items()}, **sane}.items():
         values = {"DAG_ID": name, "NEIGHBOUR": root / "a_sane.py", "TREE": root, "JUDGE": os.getpid()}
+        values["CONFIGURATION"] = root.parent / "home" / "airflow.cfg"
         values["PORT"] = listening.getsockname()[1]
         filled = re.sub("|".join(values), lambda found: str(values[found[0]]), text)  # noqa: B023
         (root / f"{name}.py").write_text("# airflow dag\n" + filled)
@@ -173,6 +206,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory, listening: socket.socket) -> 
 def judged(tree: Path) -> Iterator[tuple[Verdict, dict[str, str], Path]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SESAME", "open")
+        patch.setenv("AIRFLOW_CONFIG", str(tree.parent / "home" / "airflow.cfg"))
         scratch = tree.parent / "scratch"
         scratch.mkdir()
         before = {path.name: path.read_text() for path in tree.iterdir()}

@@ -64,11 +64,16 @@ def warm_up() -> Ready:
     )
 
 
-def run(request: Mapping[str, Any], descriptors: list[int], ready: Ready) -> NoReturn:
-    """Do one request in this freshly forked child, write the result as one JSON document, and end."""
+def run(
+    request: Mapping[str, Any], descriptors: list[int], ready: Ready, listeners: socket.socket, reading: int | None
+) -> NoReturn:
+    """Do one request in this freshly forked child, write the result as one JSON document, and end.
+
+    ``reading`` are Landlock's rules for it; ``listeners`` takes the descriptor on which the kernel asks about it.
+    """
     own = _getpid()
     try:
-        _settle_in(request, output=descriptors[1])
+        _settle_in(request, output=descriptors[1], listeners=listeners, reading=reading)
         if request["job"] == "import":
             document = import_file(request, descriptors, ready)
         else:
@@ -139,6 +144,7 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
         ],
         "duration_s": duration + sum(spared.values()),
         "attempts": refusals.told(),
+        "sockets": refusals.sockets,
         "threads": [thread.name for thread in _threads() if thread is not _main_thread],
         **told,
     }
@@ -179,7 +185,7 @@ def _tell_of_sudden_ends() -> None:
     os._exit = leave
 
 
-def _settle_in(request: Mapping[str, Any], *, output: int) -> None:
+def _settle_in(request: Mapping[str, Any], *, output: int, listeners: socket.socket, reading: int | None) -> None:
     """Give this process outputs that go nowhere else, a place of its own, and limits."""
     containment.own_group()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -190,7 +196,15 @@ def _settle_in(request: Mapping[str, Any], *, output: int) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = request["scratch"]
     sys.argv = ["airlock"]
     containment.limit(request["limits"])
-    containment.restrict(request["scratch"], has_network=request["has_network"])
+    listener = containment.restrict(
+        request["scratch"], has_network=request["has_network"], reading=reading, is_overseen=request["job"] == "import"
+    )
+    if listener is not None:
+        socket.send_fds(listeners, [str(_getpid()).encode()], [listener])
+        os.close(listener)
+    listeners.close()
+    if reading is not None:
+        os.close(reading)
 
 
 def _tell(descriptor: int, document: Mapping[str, Any]) -> None:

@@ -54,7 +54,8 @@ class Ended:
     signal.
 
     ``output`` is the end of what it printed; ``asked`` names the variables and connections that it asked for. ``over``
-    says which limit it went over, so that it was killed, and ``left`` names the processes that it left behind.
+    says which limit it went over, so that it was killed, ``left`` names the processes that it left behind, and
+    ``tried`` what the kernel told of it (``airlock.validate.oversight``).
     """
 
     job: Mapping[str, Any]
@@ -63,6 +64,7 @@ class Ended:
     timed_out: bool
     over: str
     left: tuple[str, ...]
+    tried: Mapping[str, Any]
     output: str
     asked: tuple[Asked, ...]
     duration_s: float
@@ -192,6 +194,7 @@ class ForkServer:
             output="",
             asked=(),
             left=(),
+            tried={},
             duration_s=0.0,
             cpu_s=0.0,
             memory_kb=0,
@@ -339,6 +342,7 @@ class ForkServer:
             asked=tuple(child.asked),
             over=child.over or ended["over"],
             left=tuple(ended["left"]),
+            tried=ended["tried"],
             duration_s=time.monotonic() - child.started,
             cpu_s=ended["cpu_s"],
             memory_kb=ended["memory_kb"],

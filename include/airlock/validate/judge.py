@@ -17,7 +17,7 @@ from airlock.validate.cache import Cache
 from airlock.validate.forkserver import Ended, ForkServer
 from airlock.validate.outcome import Discovery, FileOutcome, Observed
 from airlock.validate.policy import Policy, of_repository
-from airlock.validate.refused import Attempt
+from airlock.validate.refused import SOCKET, Attempt
 from airlock.validate.rules import moved_file
 from airlock.validate.ruling import apply
 from airlock.verdict import Dag, Finding, Verdict, compare
@@ -226,9 +226,17 @@ def _parsed(document: Mapping[str, Any], ended: Ended, common: Mapping[str, Any]
         asked=tuple(dict.fromkeys(ended.asked)),
         touched=tuple((kind, name) for kind, name in document["touched"]),
         unclear=tuple(document["unclear"]),
-        attempts=tuple(Attempt(**attempt) for attempt in document["attempts"]),
+        attempts=_attempts(document, ended),
         threads=tuple(document["threads"]),
     )
+
+
+def _attempts(document: Mapping[str, Any], ended: Ended) -> tuple[Attempt, ...]:
+    """Return what Python code tried, then what the kernel tells of programs and native code."""
+    told = [Attempt(**attempt) for attempt in (*document["attempts"], *ended.tried.get("attempts", ()))]
+    if ended.tried.get("sockets", 0) > document["sockets"]:
+        told.append(Attempt(kind="network", what=SOCKET, by="native code", is_sure=False))
+    return tuple(told)
 
 
 def _why(ended: Ended) -> str:

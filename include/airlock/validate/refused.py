@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import socket
 import sys
 from dataclasses import asdict, dataclass
 from types import FrameType
@@ -17,7 +18,8 @@ from typing import Any
 _abspath, _fspath, _sep, _frame, _getpid = os.path.abspath, os.fspath, os.sep, sys._getframe, os.getpid  # noqa: SLF001
 MARK = "refused while a DAG file is validated"
 HINT = "importing a DAG file must not need it: move it into a task"
-_MOST = 20
+SOCKET = "a socket"  # stands for a peer that nobody got to name
+MOST = 20
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = {  # audit events that change the disk, and how many of their arguments are paths
     "os.mkdir": 1,
@@ -32,6 +34,8 @@ _CHANGES = {  # audit events that change the disk, and how many of their argumen
     "os.utime": 1,
     "os.setxattr": 1,
 }
+_NETWORKS = (socket.AF_INET, socket.AF_INET6, getattr(socket, "AF_PACKET", None))
+_SOCKET_MODULE = socket.__file__
 _NAMES = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 _PEERS = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg")
 _OF_A_PROCESS = re.compile(r"/proc/(?P<pid>\d+)/(task/\d+/)?(environ|mem|maps|smaps|cmdline|fd|root|cwd|exe|stack)\b")
@@ -42,26 +46,37 @@ _HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/shm/")  # 
 class Attempt:
     """One thing that was tried: ``kind`` is ``network``, ``write`` or ``secret``; ``what`` names the target.
 
-    ``file`` and ``line`` are the place in the tree nearest to it.
+    ``by`` names the program that tried, if it was not Python code, which has ``file`` and ``line``: the place in the
+    tree nearest to it. What is not ``is_sure`` may be a library that tries and goes on without.
     """
 
     kind: str
     what: str
     is_refused: bool = True
+    is_sure: bool = True
+    by: str = ""
     file: str = ""
     line: int = 0
 
 
+def is_own(path: str, scratch: str) -> bool:
+    """Return whether a child may write to a path: it is its own directory, in it, or a device that keeps nothing."""
+    return path == scratch or path.startswith((scratch + _sep, *_HARMLESS))
+
+
 class Refusals:
-    """Refuses, and keeps what was tried, the first twenty attempts at different things."""
+    """Refuses, and keeps what was tried, the first twenty attempts at different things.
+
+    ``sockets`` counts the network sockets that Python code asked for; none of them is refused here.
+    """
 
     def __init__(self, root: str, scratch: str, *, has_network: bool, secrets: tuple[str, ...]) -> None:
         self._attempts: dict[tuple[str, str], Attempt] = {}
         self._prefix = root + _sep
-        self._own = (scratch + _sep, *_HARMLESS)
         self._scratch = scratch
         self._has_network = has_network
         self._secrets = secrets
+        self.sockets = 0
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         """See one audit event. Raises ``PermissionError`` for what is refused."""
@@ -76,12 +91,23 @@ class Refusals:
                 self._write(path)
         elif event in _NAMES:
             self._network(arguments[0], arguments[1] if event == "socket.getaddrinfo" else None)
+        elif event == "socket.__new__" and arguments[1] in _NETWORKS:
+            self._socket()
         elif event in _PEERS and isinstance(arguments[1], tuple):
             self._network(*arguments[1][:2])
 
     def told(self) -> list[dict[str, Any]]:
         """Return what was tried, for the judge."""
         return [asdict(attempt) for attempt in self._attempts.values()]
+
+    def _socket(self) -> None:
+        self.sockets += 1
+        # Libraries open sockets to see what the machine can do; code of the repository that opens one will use it.
+        caller: FrameType | None = _frame(2)
+        if caller is not None and caller.f_code.co_filename == _SOCKET_MODULE:
+            caller = caller.f_back
+        if caller is not None and caller.f_code.co_filename.startswith(self._prefix):
+            self._note("network", SOCKET, is_refused=not self._has_network, frame=caller)
 
     def _write(self, path: Any) -> None:
         if isinstance(path, int):
@@ -90,7 +116,7 @@ class Refusals:
             name = os.fsdecode(_abspath(_fspath(path)))
         except (TypeError, ValueError):
             return
-        if not name.startswith(self._own) and name != self._scratch:
+        if not is_own(name, self._scratch):
             self._refuse("write", name, is_refused=True)
 
     def _read(self, path: str) -> None:
@@ -102,14 +128,18 @@ class Refusals:
         host = host.decode("ascii", "replace") if isinstance(host, bytes) else host
         if host is None or host == "":
             return  # names for a socket of one's own
+        self._attempts.pop(("network", SOCKET), None)
         self._refuse("network", f"{host}:{port}" if port else str(host), is_refused=not self._has_network)
 
     def _refuse(self, kind: str, what: str, *, is_refused: bool) -> None:
-        if (kind, what) not in self._attempts and len(self._attempts) < _MOST:
-            file, line = self._place(_frame(2))
-            self._attempts[kind, what] = Attempt(kind=kind, what=what, is_refused=is_refused, file=file, line=line)
+        self._note(kind, what, is_refused=is_refused, frame=_frame(2))
         if is_refused:
             raise PermissionError(errno.EACCES, f"{kind} {MARK}", what)
+
+    def _note(self, kind: str, what: str, *, is_refused: bool, frame: FrameType | None) -> None:
+        if (kind, what) not in self._attempts and len(self._attempts) < MOST:
+            file, line = self._place(frame)
+            self._attempts[kind, what] = Attempt(kind=kind, what=what, is_refused=is_refused, file=file, line=line)
 
     def _place(self, frame: FrameType | None) -> tuple[str, int]:
         while frame is not None:

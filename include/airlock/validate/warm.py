@@ -28,7 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airlock.validate import census, child, circumstances, heap, preimport
+from airlock.validate import census, child, circumstances, heap, landlock, preimport
+from airlock.validate.oversight import Oversight
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_S, _COUNT_S = 0.05, 0.2
@@ -47,6 +48,7 @@ class Running:
     threads_before: int
     processes: int
     memory_bytes: int
+    has_network: bool
 
 
 @dataclass(kw_only=True)
@@ -78,17 +80,23 @@ class Control:
 class Children:
     """The children of this process: those under way, by process id, and the jobs that wait for their turn."""
 
-    def __init__(self, control: Control, ready: child.Ready) -> None:
+    def __init__(self, control: Control, ready: child.Ready, selector: selectors.BaseSelector) -> None:
         self.control = control
         self.ready = ready
+        self.selector = selector
         self.running: dict[int, Running] = {}
         self.over: dict[int, str] = {}
+        self.overseen: dict[int, Oversight] = {}
+        self.listeners, self.told_listeners = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.reading: int | None = None
+        self.readable: set[str] = set()
         self.looked = time.monotonic()
         self.waiting: deque[tuple[dict[str, Any], list[int]]] = deque()
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_write, False)
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        selector.register(self.listeners, selectors.EVENT_READ, self.oversee)
 
     def start(self) -> None:
         """Fork for the jobs whose turn it is."""
@@ -97,15 +105,18 @@ class Children:
 
     def _fork(self, job: dict[str, Any], descriptors: list[int]) -> None:
         scratch = tempfile.mkdtemp(prefix="child-")
+        reading = self._reading(job)
         threads_before = census.threads()
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             self.control.socket.close()
+            self.listeners.close()
             others = [descriptor for _, ends in self.waiting for descriptor in ends]
+            others += [oversight.listener for oversight in self.overseen.values()]
             for descriptor in (self.wake_read, self.wake_write, *self.control.descriptors, *others):
                 os.close(descriptor)
-            child.run({**job, "scratch": scratch}, descriptors, self.ready)
+            child.run({**job, "scratch": scratch}, descriptors, self.ready, self.told_listeners, reading)
         for descriptor in descriptors:
             os.close(descriptor)
         with suppress(OSError):
@@ -118,8 +129,30 @@ class Children:
             threads_before=threads_before,
             processes=job["processes"],
             memory_bytes=job["memory_mb"] << 20,
+            has_network=job["has_network"],
         )
         self.control.send({"started": job["id"]})
+
+    def _reading(self, job: dict[str, Any]) -> int | None:
+        if job["job"] != "import":
+            return None
+        if self.reading is None:
+            self.reading = landlock.all_but(job["secrets"])
+        if self.reading is not None and job["root"] not in self.readable:
+            landlock.allow_reading(self.reading, job["root"])  # it may be younger than the rules
+            self.readable.add(job["root"])
+        return self.reading
+
+    def oversee(self) -> None:
+        """Take the descriptor on which the kernel asks about a child, from that child."""
+        data, (listener, *_), _, _ = socket.recv_fds(self.listeners, 64, 1)
+        one = self.running.get(pid := int(data))
+        if one is None or pid in self.overseen:
+            os.close(listener)
+            return
+        oversight = Oversight(listener=listener, pid=pid, scratch=one.scratch, has_network=one.has_network)
+        self.overseen[pid] = oversight
+        self.selector.register(listener, selectors.EVENT_READ, oversight.answer)
 
     def reap(self) -> None:
         """Tell of every child that has ended; orphans that were adopted are reaped in silence."""
@@ -133,6 +166,7 @@ class Children:
             if one := self.running.pop(pid, None):
                 left = self._bury(pid)
                 shutil.rmtree(one.scratch, ignore_errors=True)
+                tried = self._close(pid)
                 self.control.send(
                     {
                         "ended": one.id,
@@ -141,8 +175,17 @@ class Children:
                         "memory_kb": usage.ru_maxrss,
                         "left": left,
                         "over": self.over.pop(pid, ""),
+                        "tried": tried,
                     }
                 )
+
+    def _close(self, pid: int) -> dict[str, Any]:
+        oversight = self.overseen.pop(pid, None)
+        if oversight is None:
+            return {}
+        self.selector.unregister(oversight.listener)
+        os.close(oversight.listener)
+        return oversight.told()
 
     def _bury(self, group: int) -> list[str]:
         """Kill what a child left behind, and return the names of those processes."""
@@ -219,7 +262,8 @@ def main() -> None:
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"
     die_with_parent(control.socket)
     adopt_orphans()
-    children = Children(control, child.warm_up())
+    selector = selectors.DefaultSelector()
+    children = Children(control, child.warm_up(), selector)
     heap.settle()
     control.send(
         {
@@ -231,20 +275,11 @@ def main() -> None:
             }
         }
     )
-    selector = selectors.DefaultSelector()
-    selector.register(control.socket, selectors.EVENT_READ)
-    selector.register(children.wake_read, selectors.EVENT_READ)
+    selector.register(control.socket, selectors.EVENT_READ, lambda: receive(control, children))
+    selector.register(children.wake_read, selectors.EVENT_READ, lambda: os.read(children.wake_read, 4096))
     while True:
         for key, _ in selector.select(children.wait_s):
-            if key.fileobj == children.wake_read:
-                os.read(children.wake_read, 4096)
-                continue
-            requests = control.receive()
-            if requests is None:
-                children.kill()
-                os._exit(0)
-            for request in requests:
-                serve(request, children)
+            key.data()
         children.reap()
         children.start()
         children.look()
@@ -257,6 +292,16 @@ def connect(where: str) -> socket.socket:
     control = socket.socket(socket.AF_UNIX)
     control.connect(where)
     return control
+
+
+def receive(control: Control, children: Children) -> None:
+    """Carry out the requests that have arrived; end when the other side is gone."""
+    requests = control.receive()
+    if requests is None:
+        children.kill()
+        os._exit(0)
+    for request in requests:
+        serve(request, children)
 
 
 def serve(request: dict[str, Any], children: Children) -> None:

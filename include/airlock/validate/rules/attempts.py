@@ -17,10 +17,13 @@ def find(observed: Observed, kind: str, *, rule: str, hint: str, verb: str) -> I
         tried = [attempt for attempt in outcome.attempts if attempt.kind == kind]
         if not tried or any(f"{kind} {refused.MARK}" in text for text in outcome.errors.values()):
             continue
-        targets = [attempt.what.replace(f"{observed.root}/", "") for attempt in tried]
+        targets = [
+            attempt.what.replace(f"{observed.root}/", "") + (f" (by {attempt.by})" if attempt.by else "")
+            for attempt in tried
+        ]
         more = f" and {len(targets) - _TOLD} more" if len(targets) > _TOLD else ""
         is_refused = any(attempt.is_refused for attempt in tried)
-        severity: Severity = "error" if is_refused else "warning"
+        severity: Severity = "error" if any(one.is_refused and one.is_sure for one in tried) else "warning"
         first = tried[0]
         elsewhere = f" (in {first.file}:{first.line})" if first.file not in ("", outcome.file) else ""
         yield Finding(
