@@ -11,6 +11,7 @@ from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 
 from airlock import pointer, source as sources, state as states
 from airlock.errors import AirlockError, StateError
+from airlock.reporter import Reporter
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class AirlockDagBundle(BaseDagBundle):
         self.source = sources.parse(self.name, kwargs, path=f"bundle {self.name}")
         self.state = states.from_environment(os.environ)
         self._revision = self.version
+        self._reporter = Reporter(folder=self.state.enquiry(self.name), bundle=self.name)
 
     @property
     def path(self) -> Path:
@@ -50,11 +52,16 @@ class AirlockDagBundle(BaseDagBundle):
         super().initialize()
 
     def refresh(self) -> None:
-        """Go to what is live now; the tree of a release that has been lost from disk is made again."""
+        """Go to what is live now; the tree of a release that has been lost from disk is made again.
+
+        Only the DAG processor calls it, so here is where it tells a waiting task what it has stored.
+        """
         revision = self._live()
         if revision != self._revision or not self.path.is_dir():
             self._revision = revision
             self._provide()
+        if revision:
+            self._reporter.report(revision, self.state.trees(self.name) / revision)
 
     def get_current_version(self) -> BundleVersion | None:
         """Return the revision, ``None`` before the first release."""

@@ -1,5 +1,4 @@
-"""What a task asks of the Airflow it runs in: variables and connections for DAG files, and what the DAG processor has
-stored, and which runs are unfinished.
+"""What a task asks of the Airflow it runs in: variables and connections for DAG files, unfinished runs, bundles.
 
 It goes through the supervisor of the task, the only way that Airflow leaves to a task: no database, no password.
 Private API, held by a contract test: ``task_runner.SUPERVISOR_COMMS`` and the messages of
@@ -60,21 +59,10 @@ def unfinished_runs(dag_id: str) -> int:
     return answer.count if isinstance(answer, comms.DRCount) else 0
 
 
-def stored_version(dag_id: str) -> str | None:
-    """Return the bundle version under which the DAG processor stored a DAG last, ``None`` when it has not yet."""
-    stored = _stored(dag_id)
-    return stored.bundle_version if stored else None
-
-
 def bundle_of(dag_id: str, *, among: AbstractSet[str]) -> str | None:
     """Return the bundle under which the DAG processor stored a DAG last, if it is one of these."""
-    stored = _stored(dag_id)
-    return stored.bundle_name if stored and stored.bundle_name in among else None
-
-
-def _stored(dag_id: str) -> comms.DagResult | None:
     try:
         answer = task_runner.SUPERVISOR_COMMS.send(comms.GetDag(dag_id=dag_id))
     except AirflowRuntimeError:
         return None
-    return answer if isinstance(answer, comms.DagResult) else None
+    return answer.bundle_name if isinstance(answer, comms.DagResult) and answer.bundle_name in among else None

@@ -4,7 +4,8 @@ Steps, and what a crash after each leaves behind:
 
 1. fetch: the mirror has upstream's commits; nobody looks at them yet.
 2. validate: the verdict is a note; the next sync of the same revision under the same circumstances uses it.
-3. tree: the files of the revision stand on disk; no pointer names them.
+3. tree: the DAG processor is asked to parse first what the revision changes, which it minds once that is live; the
+   files of the revision stand on disk; no pointer names them.
 4. publish: ``live`` and the release tag exist, or neither.
 5. judged: the watcher of the source is at peace. Without it the watcher asks for another sync, which finds all done.
 """
@@ -216,6 +217,9 @@ def _publish(mirror: Mirror, state: State, verdict: Verdict, live: str | None, r
     if verdict.revision == live and released:
         return _unchanged(mirror, released)
     affected = affected_files(mirror, verdict, live)
+    awaited = _awaited(verdict, affected)
+    live_verdict = mirror.read_verdict(live) if live else None
+    confirm.ask(state.enquiry(mirror.source.name), verdict, awaited, live_verdict)
     tree.materialise(mirror.path, verdict.revision, state.trees(mirror.source.name), previous=live, affected=affected)
     with mirror.locked():
         release = releases.publish(
@@ -225,7 +229,6 @@ def _publish(mirror: Mirror, state: State, verdict: Verdict, live: str | None, r
         return Outcome(
             result="unchanged", reason="LostRace", message="another release was published meanwhile", **common
         )
-    awaited = _awaited(verdict, affected)
     message = f"release {release.number} is live: {verdict.summary}"
     return Outcome(
         result="published",

@@ -42,16 +42,22 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
 
 
 def confirm(document: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any] | None:
-    """Confirm the release that a sync found or made live; nothing to do when there is none, or it is confirmed."""
+    """Confirm the release that a sync found or made live; nothing to do when there is none, or it is confirmed.
+
+    Raises ``OperatorError`` when the release is worse in Airflow than its verdict promised.
+    """
     source = sources.named(sources.load(environ), document["source"])
-    mirror = mirrors.of(states.from_environment(environ), source)
+    state = states.from_environment(environ)
+    mirror = mirrors.of(state, source)
     if document["release"] is None or confirms.is_confirmed(mirror, document["release"]):
         log.info("there is nothing to confirm: %s", document["message"])
         return None
-    done = confirms.confirm(mirror, document["release"], document["awaited"], stored_version=stack.stored_version)
+    done = confirms.confirm(state.enquiry(source.name), mirror, document["release"], document["awaited"])
     if done is None:
         log.info("release %s was superseded before the DAG processor showed it", document["release"])
         return None
+    if isinstance(done, confirms.Regression):
+        raise confirms.worse(source.name, done)
     log.info("release %s is in Airflow, %.1f s after it was published", done.release, done.publish_to_live_s)
     return asdict(done)
 

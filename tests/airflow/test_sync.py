@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from tests.upstream import Upstream
 
-from airlock import confirm, mirror as mirrors, project, release as releases, status, sync
+from airlock import confirm, enquiry, mirror as mirrors, project, release as releases, status, sync
+from airlock.enquiry import Answer, Stored
 from airlock.errors import ConfigError, StateError, UpstreamError
 from airlock.mirror import Mirror
 from airlock.source import Source
@@ -199,14 +200,22 @@ def test_another_ref_can_be_published_and_the_branch_takes_over_with_its_next_pu
 
 
 def test_a_release_that_nobody_confirmed_is_awaited_by_the_next_sync(
-    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror, state: State
 ) -> None:
     upstream.push({**good("etl"), **good("second")})
     run()
     upstream.push({"etl.py": GOOD.format(name="etl") + "\n"})
     revision = run().revision
+    assert revision
     assert run().awaited == ("etl",)
-    confirm.confirm(mirror, 2, ["etl"], stored_version=lambda _: revision)
+    verdict = mirror.read_verdict(revision)
+    assert verdict
+    stored = {
+        dag.dag_id: Stored(version=revision, parsed_at="2099-01-01T00:00:00+00:00", digest=dag.digest)
+        for dag in verdict.dags
+    }
+    enquiry.answer(state.enquiry("dags"), Answer(revision=revision, at="now", dags=stored, errors={}))
+    confirm.confirm(state.enquiry("dags"), mirror, 2, ["etl"])
     assert run().awaited == ()
 
 
