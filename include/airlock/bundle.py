@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 
-from airlock import pointer, source as sources, state as states
+from airlock import manifest, pointer, source as sources, state as states
 from airlock.errors import AirlockError, StateError
 from airlock.reporter import Reporter
 
 log = logging.getLogger(__name__)
+_LOOK_EVERY_S = 60.0
 
 
 class AirlockDagBundle(BaseDagBundle):
     """A versioned bundle of one source; its kwargs are the fields of ``airlock.source.Source``.
 
     Without a version it is what is live, and ``refresh`` costs the reading of one small file. With a version it is
-    the tree of that revision, made again from the mirror when it is not on disk. A revision that was never published
-    is refused. Before the first release the bundle is an empty folder without a version.
+    the tree of that revision, made again from the mirror when it is not on disk, and mended when it is damaged. A
+    revision that was never published is refused. Before the first release the bundle is an empty folder without a
+    version.
     """
 
     supports_versioning = True
@@ -37,6 +40,7 @@ class AirlockDagBundle(BaseDagBundle):
         self.state = states.from_environment(os.environ)
         self._revision = self.version
         self._reporter = Reporter(folder=self.state.enquiry(self.name), bundle=self.name)
+        self._looked_at = 0.0
 
     @property
     def path(self) -> Path:
@@ -45,19 +49,23 @@ class AirlockDagBundle(BaseDagBundle):
         return trees / self._revision / self.source.subdir if self._revision else trees / "empty"
 
     def initialize(self) -> None:
-        """Make sure that the tree is on disk."""
+        """Make sure that the tree is on disk and as it was published.
+
+        Who follows what is live reads every file once, at its start. A task only compares sizes and times.
+        """
         if not self.version:
             self._revision = self._live()
-        self._provide()
+        self._provide(thorough=not self.version)
         super().initialize()
 
     def refresh(self) -> None:
-        """Go to what is live now; the tree of a release that has been lost from disk is made again.
+        """Go to what is live now; a tree that is lost from disk is made again, and a damaged one within a minute.
 
         Only the DAG processor calls it, so here is where it tells a waiting task what it has stored.
         """
         revision = self._live()
-        if revision != self._revision or not self.path.is_dir():
+        is_due = time.monotonic() - self._looked_at > _LOOK_EVERY_S
+        if revision != self._revision or is_due or not self.path.is_dir():
             self._revision = revision
             self._provide()
         if revision:
@@ -70,12 +78,14 @@ class AirlockDagBundle(BaseDagBundle):
     def _live(self) -> str | None:
         return pointer.live(self.state.mirror(self.name))
 
-    def _provide(self) -> None:
-        """Put the tree on disk if it is not there. The quick way needs neither git nor an import of it."""
-        if self.path.is_dir():
-            return
+    def _provide(self, *, thorough: bool = False) -> None:
+        """Put the tree on disk as it was made, if it is not. The quick way needs neither git nor an import of it."""
+        self._looked_at = time.monotonic()
         if self._revision is None:
             self.path.mkdir(parents=True, exist_ok=True)
+            return
+        trees = self.state.trees(self.name)
+        if manifest.damage(trees / self._revision, thorough=thorough) == frozenset():
             return
         from airlock import mirror as mirrors, release, tree
 
@@ -87,7 +97,10 @@ class AirlockDagBundle(BaseDagBundle):
                 reason="NotPublished",
             )
         try:
-            tree.materialise(mirror.path, self._revision, self.state.trees(self.name))
+            if (trees / self._revision).is_dir():
+                tree.mend(mirror.path, self._revision, trees, thorough=thorough)
+            else:
+                tree.materialise(mirror.path, self._revision, trees)
         except AirlockError:
             log.exception("source %s: the tree of %s cannot be made", self.name, self._revision)
             raise

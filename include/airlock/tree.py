@@ -3,10 +3,20 @@
 A tree is a checkout of one commit without ``.git``. Files that did not change since the previous release are hard
 links to it and so keep their modification time; changed files, and files named as affected, get a new one. The DAG
 processor parses files again by modification time.
+
+Steps of making a tree, and what a crash after each leaves behind:
+
+1. staging: a folder beside the trees that the next user of it removes.
+2. manifest: a record of a tree that is not there; the next attempt replaces it, housekeeping removes it.
+3. rename: the tree, complete.
+
+Steps of mending one: each file is replaced by rename, the manifest comes last. A crash leaves a tree that is damaged
+less, or whole without a manifest that says so; the next look mends or records it.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterable
@@ -14,8 +24,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlock import git, scratch
+from airlock import git, manifest, scratch
 from airlock.errors import StateError
+
+log = logging.getLogger(__name__)
 
 # A parse that is under way when the release switches is stored under the new version (AIRFLOW issue: the version is
 # read when the result is collected). A time this far ahead makes the DAG processor parse a changed file again soon
@@ -23,6 +35,7 @@ from airlock.errors import StateError
 _LEAD_S = 3.0
 _SYMLINK, _SUBMODULE = "120000", "160000"
 _STAGING = "staging"  # beside the trees: Airflow counts what lies among them
+_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,18 +74,22 @@ def materialise(
     """Make sure that the tree of a commit stands complete at ``trees/<revision>`` and return that path.
 
     ``previous`` is a revision whose tree may stand there too; ``affected`` are paths whose content is the same but
-    that have to be parsed again. Several processes of several containers may do this at once. A crash leaves a staging
-    directory, which the next call removes.
+    that have to be parsed again. A tree that stands there is mended where it is damaged. Several processes of
+    several containers may do this at once.
     """
     final = trees / revision
     if final.is_dir():
+        mend(repository, revision, trees)
         return final
     try:
         trees.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _disk_error(trees, error) from error
     base = trees / previous if previous else None
-    kept = _unchanged(repository, previous, revision, set(affected)) if base and base.is_dir() and previous else set()
+    kept: set[str] = set()
+    if base and previous and base.is_dir():
+        mend(repository, previous, trees)  # a damaged file would be linked from here to the new tree
+        kept = _unchanged(repository, previous, revision, set(affected))
     wanted = entries(repository, revision)
     with scratch.directory(trees.with_name(_STAGING)) as place:
         staging = place / revision
@@ -84,11 +101,56 @@ def materialise(
             for path in fresh:
                 if wanted[path].mode not in (_SYMLINK, _SUBMODULE):
                     os.utime(staging / path, (soon, soon))
+            manifest.write(final, manifest.take(staging, known=manifest.read(base) if base else None))
             staging.rename(final)
         except OSError as error:
             if not final.is_dir():  # otherwise another process was faster, and its tree is as good
                 raise _disk_error(final, error) from error
     return final
+
+
+def mend(repository: Path, revision: str, trees: Path, *, thorough: bool = False) -> frozenset[str]:
+    """Make the files of a tree that somebody or the disk damaged right again, and return their names.
+
+    Each file is replaced in one step, so that who reads the tree meanwhile has the old file or the right one. What is
+    not of the commit goes. ``thorough`` looks at the content of every file.
+    """
+    tree = trees / revision
+    damaged = manifest.damage(tree, thorough=thorough)
+    if damaged is not None and not damaged:
+        return damaged
+    with scratch.directory(trees.with_name(_STAGING)) as place:
+        right = place / revision
+        _write(repository, revision, right, paths=None)
+        try:
+            wrong = _replace_wrong(right, tree, grave=place)
+            manifest.write(tree, manifest.take(tree))
+        except OSError as error:
+            raise _disk_error(tree, error) from error
+    if wrong:
+        log.warning("%s was damaged and is mended: %s", tree, ", ".join(sorted(wrong)[:_SHOWN]))
+    return frozenset(wrong)
+
+
+def _replace_wrong(right: Path, tree: Path, *, grave: Path) -> set[str]:
+    wanted, present = manifest.take(right), manifest.take(tree)
+    extra = present.keys() - wanted.keys()
+    for path in extra:
+        (tree / path).unlink(missing_ok=True)
+    wrong = {path for path, (look, digest) in wanted.items() if not _is_as(present.get(path), look, digest)}
+    soon = time.time() + _LEAD_S
+    for number, path in enumerate(sorted(wrong)):
+        target = tree / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_dir() and not target.is_symlink():
+            target.rename(grave / f"{number}")
+        os.utime(right / path, (soon, soon), follow_symlinks=False)
+        (right / path).replace(target)
+    return wrong | extra
+
+
+def _is_as(present: tuple[manifest.Look, str] | None, look: manifest.Look, digest: str) -> bool:
+    return present is not None and (present[0][0], present[0][2], present[1]) == (look[0], look[2], digest)
 
 
 def _unchanged(repository: Path, previous: str, revision: str, affected: set[str]) -> set[str]:

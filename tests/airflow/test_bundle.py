@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,3 +116,43 @@ def test_preparing_a_version_that_is_on_disk_needs_no_git(
     ready = bundle(upstream, version=revision)
     ready.initialize()
     assert (ready.path / "a.py").read_text() == "1"
+
+
+def test_a_task_does_not_start_on_a_damaged_tree(
+    state: State, upstream: Upstream, publish: Callable[[str], None]
+) -> None:
+    revision = upstream.push({"a.py": "1"})
+    publish(revision)
+    bundle(upstream).initialize()
+    (state.trees("dags") / revision / "a.py").write_text("never validated")
+    (state.trees("dags") / revision / "b.py").write_text("never validated")
+    pinned = bundle(upstream, version=revision)
+    pinned.initialize()
+    assert {path.name: path.read_text() for path in pinned.path.iterdir()} == {"a.py": "1"}
+
+
+def test_who_follows_what_is_live_reads_every_file_at_its_start(
+    state: State, upstream: Upstream, publish: Callable[[str], None]
+) -> None:
+    publish(upstream.push({"a.py": "1"}))
+    served = bundle(upstream)
+    served.initialize()
+    file = served.path / "a.py"
+    before = file.stat()
+    file.write_text("2")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    bundle(upstream).initialize()
+    assert file.read_text() == "1"
+
+
+def test_damage_while_it_is_served_is_mended_within_a_minute(
+    state: State, upstream: Upstream, publish: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(upstream.push({"a.py": "1"}))
+    served = bundle(upstream)
+    served.initialize()
+    (served.path / "a.py").write_text("never validated")
+    a_minute_later = time.monotonic() + 61
+    monkeypatch.setattr(time, "monotonic", lambda: a_minute_later)
+    served.refresh()
+    assert (served.path / "a.py").read_text() == "1"

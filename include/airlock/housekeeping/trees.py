@@ -1,4 +1,11 @@
-"""Removes the trees of old releases. Their commits and records stay: a run that still needs one gets it made again."""
+"""Removes the trees of old releases. Their commits and records stay: a run that still needs one gets it made again.
+
+Steps of removing one, and what a crash after each leaves behind:
+
+1. grave: a tree in the staging folder, which the next user of that folder removes.
+2. tracking: Airflow's file of a version that is not on disk; the task that needs the version makes both again.
+3. manifest: nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from airlock import git, release as releases, scratch
+from airlock import git, manifest, release as releases, scratch
 from airlock.housekeeping.removal import Removal, size_of
 from airlock.mirror import Mirror
 from airlock.state import State
@@ -36,6 +43,10 @@ def remove_old(state: State, mirror: Mirror, *, keep: int, dry_run: bool) -> Rem
             if not dry_run:
                 _remove(tree)
                 tracking.unlink(missing_ok=True)  # Airflow's own clean-up ends at a version without a tree
+    if not dry_run:
+        for name in manifest.revisions(trees):
+            if not (trees / name).is_dir():  # removed here, earlier, or by Airflow
+                manifest.remove(trees / name)
     return Removal(names=tuple(gone), size=size, dry_run=dry_run)
 
 

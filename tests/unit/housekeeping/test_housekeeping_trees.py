@@ -10,7 +10,7 @@ import pytest
 from tests.upstream import Upstream
 from tests.verdicts import verdict
 
-from airlock import mirror as mirrors, release as releases, tree
+from airlock import manifest, mirror as mirrors, release as releases, tree
 from airlock.housekeeping import trees
 from airlock.mirror import Mirror
 from airlock.state import State
@@ -48,6 +48,7 @@ def test_the_newest_releases_stay(mirror: Mirror, state: State, publish: Publish
     assert names(state) == set(revisions[2:])
     assert removed.names == tuple(sorted(f"dags {revision[:12]}" for revision in revisions[:2]))
     assert removed.size > 0
+    assert manifest.revisions(state.trees("dags")) == names(state)
 
 
 def test_nothing_goes_where_there_is_nothing_old(mirror: Mirror, state: State, publish: Publish) -> None:
