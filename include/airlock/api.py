@@ -123,6 +123,11 @@ def sync_dag_id(source: sources.Source) -> str:
     return f"airlock_sync_{source.name}"
 
 
+def release_dag_id(source: sources.Source) -> str:
+    """Return the id of the DAG that rolls a source back, holds and resumes it."""
+    return f"airlock_release_{source.name}"
+
+
 def _log_in(url: str, file: Path, *, user: str, hint: str) -> Api:
     try:
         body = {"username": user, "password": file.read_text("utf-8").strip()}

@@ -1,7 +1,8 @@
 """Releases: the one module that moves ``live``, and the history it writes.
 
 A publish is one git transaction: ``refs/heads/live`` moves from the value that was expected, and the annotated tag
-``refs/tags/release/<n>`` comes into being. Both happen, or neither. Release tags keep every published commit.
+``refs/tags/release/<n>`` comes into being. Both happen, or neither; a rollback's hold is part of it too. Release tags
+keep every published commit.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from airlock import git
 from airlock.errors import CommandFailed
+from airlock.hold import Hold
 from airlock.mirror import Mirror
 from airlock.verdict import Changes, Verdict, dumps
+
+Kind = Literal["release", "rollback", "approved"]
 
 LIVE = "refs/heads/live"
 _TAGS = "refs/tags/release"
@@ -25,7 +29,12 @@ _FORMAT = "%(refname)%00%(*objectname)%00%(contents)%00%00"
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """One publish. ``published_at`` is an ISO 8601 time in UTC; ``previous`` is the revision that was live before."""
+    """One publish. ``published_at`` is an ISO 8601 time in UTC; ``previous`` is the revision that was live before.
+
+    ``who`` is an Airflow user, ``poll``, ``webhook`` or ``airlock``. ``environment`` is the digest under which the
+    revision was judged, ``lock`` the sha256 of the ``pylock.toml`` that was published then; empty when there was none.
+    ``of`` is the number of the release that a rollback published again.
+    """
 
     number: int
     revision: str
@@ -36,6 +45,9 @@ class Release:
     summary: str
     changes: tuple[str, ...]
     environment: str
+    kind: Kind = "release"
+    lock: str = ""
+    of: int | None = None
 
 
 def live_revision(mirror: Mirror) -> str | None:
@@ -44,7 +56,15 @@ def live_revision(mirror: Mirror) -> str | None:
 
 
 def publish(
-    mirror: Mirror, verdict: Verdict, *, expected: str | None, who: str, why: str, changes: Changes
+    mirror: Mirror,
+    verdict: Verdict,
+    *,
+    expected: str | None,
+    who: str,
+    why: str,
+    changes: Changes,
+    kind: Kind = "release",
+    lock: str = "",
 ) -> Release | None:
     """Make the revision of a passed verdict live. Call it inside ``mirror.locked()``.
 
@@ -54,29 +74,52 @@ def publish(
     """
     if verdict.result != "passed":
         raise ValueError(f"revision {verdict.revision} has not passed, it is {verdict.result}")
-    if live_revision(mirror) != expected:
-        return None
-    newest = history(mirror, limit=1)
     release = Release(
-        number=newest[0].number + 1 if newest else 1,
+        number=_next_number(mirror),
         revision=verdict.revision,
         previous=expected,
-        published_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        published_at=_now(),
         who=who,
         why=why,
         summary=verdict.summary,
         changes=changes.lines,
         environment=verdict.environment,
+        kind=kind,
+        lock=lock,
     )
-    tag = _write_tag(mirror, release)
-    move = f"update {LIVE} {release.revision} {expected}" if expected else f"create {LIVE} {release.revision}"
-    try:
-        git.move_refs(mirror.path, [move, f"create {_TAGS}/{release.number} {tag}"])
-    except CommandFailed:
-        if live_revision(mirror) != expected:
-            return None
-        raise
-    return release
+    return release if _move(mirror, release, []) else None
+
+
+def publish_again(
+    mirror: Mirror,
+    target: Release,
+    *,
+    expected: str,
+    hold: Hold,
+    changes: Changes,
+    lock: str = "",
+) -> Release | None:
+    """Make the revision of an earlier release live again and put the source on hold, both or neither. Call it inside
+    ``mirror.locked()``.
+
+    The verdict is that of the earlier release: a rollback judges nothing. Who and why are those of the hold. Returns
+    ``None`` when something else than ``expected`` is live.
+    """
+    release = Release(
+        number=_next_number(mirror),
+        revision=target.revision,
+        previous=expected,
+        published_at=_now(),
+        who=hold.who,
+        why=hold.why,
+        summary=target.summary,
+        changes=changes.lines,
+        environment=target.environment,
+        kind="rollback",
+        lock=lock,
+        of=target.number,
+    )
+    return release if _move(mirror, release, [hold.line(mirror)]) else None
 
 
 def history(mirror: Mirror, *, limit: int | None = None) -> list[Release]:
@@ -100,12 +143,42 @@ def of_revision(mirror: Mirror, revision: str) -> Release | None:
     return next((release for release in history(mirror) if release.revision == revision), None)
 
 
+def told(release: Release) -> str:
+    """Return who made a release and why, and what it is if it is no ordinary one, for a person."""
+    kinds = {"release": "", "approved": "approved by ", "rollback": f"rollback to release {release.of} by "}
+    return f"{kinds[release.kind]}{release.who}" + (f": {release.why}" if release.why else "")
+
+
 def is_published(mirror: Mirror, revision: str) -> bool:
     """Tell whether a revision was ever made live."""
     tags = git.run(
         mirror.path, "for-each-ref", f"--points-at={revision}", "--format=%(refname)", f"{_TAGS}/", check=False
     )
     return tags.status == 0 and bool(tags.text)
+
+
+def _move(mirror: Mirror, release: Release, also: list[str]) -> bool:
+    if live_revision(mirror) != release.previous:
+        return False
+    tag = _write_tag(mirror, release)
+    old = release.previous
+    move = f"update {LIVE} {release.revision} {old}" if old else f"create {LIVE} {release.revision}"
+    try:
+        git.move_refs(mirror.path, [move, f"create {_TAGS}/{release.number} {tag}", *also])
+    except CommandFailed:
+        if live_revision(mirror) != old:
+            return False
+        raise
+    return True
+
+
+def _next_number(mirror: Mirror) -> int:
+    newest = history(mirror, limit=1)
+    return newest[0].number + 1 if newest else 1
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _write_tag(mirror: Mirror, release: Release) -> str:
@@ -120,5 +193,7 @@ def _write_tag(mirror: Mirror, release: Release) -> str:
 
 
 def _parse(message: str) -> Release:
+    """Return the release of a tag's message, also of one that an older or newer Airlock wrote."""
     record: Mapping[str, Any] = json.loads(message.split("\n\n", 1)[1])
-    return Release(**{**record, "changes": tuple(record["changes"])})
+    known = {field.name for field in fields(Release)}
+    return Release(**{**{key: record[key] for key in record if key in known}, "changes": tuple(record["changes"])})

@@ -19,9 +19,10 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from airlock import __version__, confirm, credentials, mirror as mirrors, release as releases, tree
+from airlock import __version__, confirm, credentials, hold as holds, mirror as mirrors, release as releases, tree
 from airlock.errors import AirlockError, StateError
-from airlock.lockfile import distributions
+from airlock.hold import Hold
+from airlock.lockfile import artifact, distributions, store
 from airlock.mirror import Mirror
 from airlock.release import Release
 from airlock.sandbox import isolation
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 
 RECORD = "sync"
 SYSTEM_DAGS = ("airlock_lockfile", "airlock_housekeeping", "airlock_rehearsal")
-Result = Literal["published", "unchanged", "passed", "rejected", "error"]
+Result = Literal["published", "unchanged", "passed", "waiting", "rejected", "error"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,11 @@ def environment_digest() -> str:
     return f"{distributions.digest()}+airlock-{__version__}"
 
 
+def circumstances(mirror: Mirror, policy: Policy) -> dict[str, str]:
+    """Return what a verdict has to have been given under to be that of today: ``Verdict.is_valid_for`` takes it."""
+    return {"environment": environment_digest(), "policy": policy.digest, "subdir": mirror.source.subdir}
+
+
 def affected_files(mirror: Mirror, verdict: Verdict, live: str | None) -> tuple[str, ...]:
     """Return the DAG files of a verdict that have an input which differs from what is live; never none of several."""
     if live is None:
@@ -120,6 +126,20 @@ def affected_files(mirror: Mirror, verdict: Verdict, live: str | None) -> tuple[
     files = tuple(file for file, inputs in verdict.inputs.items() if changed & {file, *inputs})
     # Nothing to parse again: one file is, all the same, so that the DAG processor is seen to have taken the release.
     return files or tuple(sorted({dag.file for dag in verdict.dags})[:1])
+
+
+def awaited_dags(verdict: Verdict, files: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the DAGs that Airflow has to show before a release that affects these files is confirmed."""
+    return tuple(dag.dag_id for dag in verdict.dags if dag.file in files)
+
+
+def lock_digest(state: State) -> str:
+    """Return the sha256 of the ``pylock.toml`` that is published, empty when there is none that can be read."""
+    try:
+        published = store.read(state.environment)
+    except AirlockError:
+        return ""
+    return published.artifact.manifest.files.get(artifact.PYLOCK, "") if published else ""
 
 
 def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms: Terms) -> Outcome:
@@ -167,12 +187,10 @@ def _judge(
     server: ForkServer,
     terms: Terms,
 ) -> Verdict:
-    environment = environment_digest()
     live_verdict = mirror.read_verdict(live) if live else None
     known = mirror.read_verdict(revision)
     policy = terms.policy()
-    circumstances = {"environment": environment, "policy": policy.digest, "subdir": mirror.source.subdir}
-    if known and known.is_valid_for(**circumstances) and not request.force:
+    if known and known.is_valid_for(**circumstances(mirror, policy)) and not request.force:
         log.info("revision %s was judged before under the same circumstances; force judges it again", revision)
         return replace(known, changes=compare(live_verdict, known))
     root = server.scratch / "tree"
@@ -188,7 +206,7 @@ def _judge(
         root=root,
         subdir=mirror.source.subdir,
         bundle=mirror.source.name,
-        environment=environment,
+        environment=environment_digest(),
         owners=_owners(mirror, state),
         live=live_verdict,
         policy=policy,
@@ -216,14 +234,25 @@ def _publish(mirror: Mirror, state: State, verdict: Verdict, live: str | None, r
     released = releases.of_revision(mirror, verdict.revision)
     if verdict.revision == live and released:
         return _unchanged(mirror, released)
+    if held := holds.read(mirror):
+        return _on_hold(held, verdict, common)
+    return _go_live(mirror, state, verdict, live, request, common)
+
+
+def _go_live(
+    mirror: Mirror, state: State, verdict: Verdict, live: str | None, request: Request, common: Mapping[str, Any]
+) -> Outcome:
     affected = affected_files(mirror, verdict, live)
-    awaited = _awaited(verdict, affected)
+    awaited = awaited_dags(verdict, affected)
     live_verdict = mirror.read_verdict(live) if live else None
     confirm.ask(state.enquiry(mirror.source.name), verdict, awaited, live_verdict)
     tree.materialise(mirror.path, verdict.revision, state.trees(mirror.source.name), previous=live, affected=affected)
+    lock = lock_digest(state)
     with mirror.locked():
+        if held := holds.read(mirror):  # since the sync began
+            return _on_hold(held, verdict, common)
         release = releases.publish(
-            mirror, verdict, expected=live, who=request.who, why=request.why, changes=verdict.changes
+            mirror, verdict, expected=live, who=request.who, why=request.why, changes=verdict.changes, lock=lock
         )
     if release is None:
         return Outcome(
@@ -241,8 +270,9 @@ def _publish(mirror: Mirror, state: State, verdict: Verdict, live: str | None, r
     )
 
 
-def _awaited(verdict: Verdict, files: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dag.dag_id for dag in verdict.dags if dag.file in files)
+def _on_hold(held: Hold, verdict: Verdict, common: Mapping[str, Any]) -> Outcome:
+    message = f"{verdict.summary}; not published: {held}"
+    return Outcome(result="waiting", reason="OnHold", message=message, changes=verdict.changes.lines, **common)
 
 
 def _unchanged(mirror: Mirror, release: Release) -> Outcome:
@@ -255,15 +285,20 @@ def _unchanged(mirror: Mirror, release: Release) -> Outcome:
         message=f"{release.revision[:12]} is live already, as release {release.number}",
         revision=release.revision,
         release=release.number,
-        awaited=_awaited(verdict, affected_files(mirror, verdict, release.previous)) if verdict else (),
+        awaited=awaited_dags(verdict, affected_files(mirror, verdict, release.previous)) if verdict else (),
     )
+
+
+def system_dags(source: str) -> tuple[str, ...]:
+    """Return the ids of Airlock's own DAGs for one source."""
+    return (f"airlock_sync_{source}", f"airlock_release_{source}")
 
 
 def _owners(mirror: Mirror, state: State) -> Mapping[str, str]:
     """Return the DAG ids that belong to other bundles: Airlock's own DAGs, and what other sources have live."""
     owners = dict.fromkeys(SYSTEM_DAGS, "Airlock")
     for other in state.sources.glob("*.git"):
-        owners[f"airlock_sync_{other.stem}"] = "Airlock"
+        owners.update(dict.fromkeys(system_dags(other.stem), "Airlock"))
         if other != mirror.path:
             theirs = Mirror(path=other, source=Source(name=other.stem))
             live = releases.live_revision(theirs)

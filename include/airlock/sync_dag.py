@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Asset, AssetAlias, AssetWatcher, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
@@ -13,6 +14,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from airlock.errors import AirlockError
 from airlock.source import Source
 from airlock.watcher import SourceWatcher
+
+if TYPE_CHECKING:
+    from airlock.sync import Outcome
 
 POOL = "airlock"
 _REF = r"^$|^[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,243}$"
@@ -92,15 +96,10 @@ def sync(name: str) -> dict[str, Any]:
     except AirlockError as error:  # the command line tells it; a full disk keeps the mirror from recording it
         context["ti"].xcom_push(key="failure", value=str(error))
         raise
-    document = outcome.to_json()
-    context["ti"].xcom_push(key="outcome", value=document)
-    if outcome.result == "published":
-        release = Asset(name=f"airlock_release_{name}", uri=f"airlock://release/{name}", group="airlock")
-        extra: dict[str, Any] = {"source": name, "revision": outcome.revision, "release": outcome.release}
-        context["outlet_events"][AssetAlias("airlock_release")].add(release, extra=extra)
+    announce(context, outcome)
     if outcome.result == "rejected":
         raise AirflowFailException(f"{outcome.reason}: {outcome.message}")
-    return document
+    return outcome.to_json()
 
 
 # A worker that is killed while it waits costs a retry, not the confirmation.
@@ -110,6 +109,16 @@ def confirm(outcome: dict[str, Any]) -> dict[str, Any] | None:
     from airlock import sync_task
 
     return sync_task.confirm(outcome, os.environ)
+
+
+def announce(context: Mapping[str, Any], outcome: Outcome) -> None:
+    """Tell the command line how a task ended, and whoever schedules on releases that there is a new one."""
+    context["ti"].xcom_push(key="outcome", value=outcome.to_json())
+    if outcome.result == "published":
+        name = outcome.source
+        release = Asset(name=f"airlock_release_{name}", uri=f"airlock://release/{name}", group="airlock")
+        extra: dict[str, Any] = {"source": name, "revision": outcome.revision, "release": outcome.release}
+        context["outlet_events"][AssetAlias("airlock_release")].add(release, extra=extra)
 
 
 def _kwargs(source: Source) -> dict[str, Any]:

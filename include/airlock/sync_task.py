@@ -21,24 +21,31 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
     Raises ``AirlockError`` when something outside the revision is wrong.
     """
     source, state = sources.named(sources.load(environ), name), states.from_environment(environ)
-    params, dag_run = context["params"], context["dag_run"]
+    params = context["params"]
     request = sync.Request(
         ref=params["ref"] or "",  # the form sends null for an empty field
         force=params["force"],
         dry_run=params["dry_run"],
-        who=_who(dag_run),
-        why=params["reason"] or ("new revision upstream" if _who(dag_run) == "airlock" else "manual sync"),
+        who=who(context),
+        why=params["reason"] or ("new revision upstream" if who(context) in ("poll", "webhook") else "manual sync"),
     )
+    outcome = sync.run(source, state, request, Answers(stack.resolve), terms(environ))
+    _tell(outcome, mirrors.of(state, source))
+    return outcome
+
+
+def terms(environ: Mapping[str, str]) -> sync.Terms:
+    """Return what this deployment adds to every judgement.
+
+    Raises ``ConfigError`` when one of its settings is wrong.
+    """
     others = sources.other_bundles(environ)
-    terms = sync.Terms(
+    return sync.Terms(
         policy=lambda: policies.from_environment(environ),
         limits=limits.load(environ),
         unfinished=stack.unfinished_runs,
         bundle_of=partial(stack.bundle_of, among=others) if others else None,
     )
-    outcome = sync.run(source, state, request, Answers(stack.resolve), terms)
-    _tell(outcome, mirrors.of(state, source))
-    return outcome
 
 
 def confirm(document: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any] | None:
@@ -62,8 +69,12 @@ def confirm(document: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str
     return asdict(done)
 
 
-def _who(dag_run: Any) -> str:
-    return getattr(dag_run, "triggering_user_name", None) or "airlock"
+def who(context: Mapping[str, Any]) -> str:
+    """Return who asked for a run: an Airflow user, ``webhook`` for an event from the REST API, else ``poll``."""
+    if user := getattr(context["dag_run"], "triggering_user_name", None):
+        return str(user)
+    events = [event for group in (context.get("triggering_asset_events") or {}).values() for event in group]
+    return "webhook" if any((event.extra or {}).get("from_rest_api") for event in events) else "poll"
 
 
 def _tell(outcome: sync.Outcome, mirror: mirrors.Mirror) -> None:

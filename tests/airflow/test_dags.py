@@ -27,8 +27,8 @@ def dags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     return bag.dags
 
 
-def test_there_is_a_sync_dag_for_each_source_and_one_for_each_other_duty(dags: dict[str, object]) -> None:
-    assert dags.keys() == {"airlock_sync_sales", "airlock_sync_ops", *sync.SYSTEM_DAGS}
+def test_each_source_has_its_dags_and_there_is_one_for_each_other_duty(dags: dict[str, object]) -> None:
+    assert dags.keys() == {*sync.system_dags("sales"), *sync.system_dags("ops"), *sync.SYSTEM_DAGS}
 
 
 def test_system_dags_run_one_at_a_time_in_their_own_pool_and_tell_what_they_do(dags: dict[str, object]) -> None:

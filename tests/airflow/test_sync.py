@@ -13,7 +13,18 @@ from pathlib import Path
 import pytest
 from tests.upstream import Upstream
 
-from airlock import confirm, enquiry, mirror as mirrors, project, release as releases, status, sync
+from airlock import (
+    confirm,
+    enquiry,
+    hold,
+    mirror as mirrors,
+    project,
+    release as releases,
+    resume,
+    rollback,
+    status,
+    sync,
+)
 from airlock.enquiry import Answer, Stored
 from airlock.errors import ConfigError, StateError, UpstreamError
 from airlock.mirror import Mirror
@@ -308,3 +319,61 @@ def in_a_process(upstream: Upstream, state: State, step: str, way: str) -> subpr
         check=False,
         timeout=120,
     )
+
+
+def test_a_push_while_the_source_is_on_hold_is_judged_and_not_published(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror
+) -> None:
+    live = upstream.push(good("etl"))
+    run()
+    with mirror.locked():
+        hold.put(mirror, hold.new("dora", "quarter close"))
+    pushed = upstream.push(good("more"))
+    outcome = run()
+    assert (outcome.result, outcome.reason, outcome.changes) == (
+        "waiting",
+        "OnHold",
+        ("+ more: 1 task, schedule 0 0 * * *",),
+    )
+    assert "by dora: quarter close" in outcome.message
+    judged = mirror.read_verdict(pushed)
+    assert judged
+    assert (judged.result, releases.live_revision(mirror), mirror.judged_revision()) == ("passed", live, pushed)
+
+
+def test_resume_publishes_the_newest_revision(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror, state: State, source: Source
+) -> None:
+    first = upstream.push(good("etl"))
+    run()
+    second = upstream.push(good("more"))
+    run()
+    rollback.roll_back(mirror, state, who="dora", why="")
+    assert run().reason == "OnHold"
+    assert releases.live_revision(mirror) == first
+    outcome = resume.resume(source, state, Answers(), sync.Terms(), who="bob", why="mended")
+    assert (outcome.result, outcome.revision, hold.read(mirror)) == ("published", second, None)
+    newest = releases.history(mirror)[0]
+    assert (newest.number, newest.who, newest.why) == (4, "bob", "mended")
+    assert resume.resume(source, state, Answers(), sync.Terms(), who="bob", why="").reason == "NotOnHold"
+
+
+def test_resume_past_a_rejected_revision_takes_the_newest_that_passed_and_never_an_old_release(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror, state: State, source: Source
+) -> None:
+    first = upstream.push(good("etl"))
+    run()
+    upstream.push({"etl.py": GOOD.format(name="etl") + "# slow\n"})
+    run()
+    rollback.roll_back(mirror, state, who="dora", why="")
+    upstream.push({"bad.py": "from airflow.sdk import dag\n1/0\n"})
+    outcome = resume.resume(source, state, Answers(), sync.Terms(), who="bob", why="")
+    assert (outcome.result, releases.live_revision(mirror)) == ("rejected", first)
+    with mirror.locked():
+        hold.put(mirror, hold.new("dora", ""))
+    mended = upstream.push({"bad.py": None, "etl.py": GOOD.format(name="etl") + "# mended\n"})
+    assert run().reason == "OnHold"
+    upstream.push({"bad.py": "from airflow.sdk import dag\n1/0\n"})
+    outcome = resume.resume(source, state, Answers(), sync.Terms(), who="bob", why="")
+    assert (outcome.result, releases.live_revision(mirror)) == ("published", mended)
+    assert "the newest revision was rejected: 1 error" in outcome.message

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
@@ -107,3 +108,43 @@ def test_killed_at_any_moment_live_and_the_newest_release_agree(
         history = release.history(mirror)
         assert (history[0].revision if history else None) == release.live_revision(mirror)
         assert [one.number for one in history] == list(range(len(history), 0, -1))
+
+
+def test_releases_of_an_older_and_of_a_newer_airlock_stay_readable(
+    mirror: Mirror, upstream: Upstream, fetch: Fetch
+) -> None:
+    revision = upstream.push({"a.py": "1"})
+    fetch()
+    with mirror.locked():
+        release.publish(mirror, verdict(revision), expected=None, who="dora", why="w", changes=Changes())
+        text = git.run(mirror.path, "cat-file", "tag", "refs/tags/release/1").text
+        head, _, record = text.rpartition("\n\n")
+        known = json.loads(record)
+        for number, changed in ((2, {"of": ..., "kind": ..., "lock": ...}), (3, {"mood": "fine"})):
+            fields = {**known, **changed, "number": number}
+            body = json.dumps({key: value for key, value in fields.items() if value is not ...})
+            tag = git.run(
+                mirror.path, "mktag", stdin=f"{head.replace('release/1', f'release/{number}')}\n\n{body}\n".encode()
+            )
+            git.move_refs(mirror.path, [f"create refs/tags/release/{number} {tag.text}"])
+    newer, older, _ = release.history(mirror)
+    assert (older.number, older.kind, older.lock, older.of) == (2, "release", "", None)
+    assert (newer.number, release.told(newer)) == (3, "dora: w")
+
+
+def test_a_record_tells_its_kind_and_the_lockfile(mirror: Mirror, upstream: Upstream, fetch: Fetch) -> None:
+    revision = upstream.push({"a.py": "1"})
+    fetch()
+    with mirror.locked():
+        release.publish(
+            mirror,
+            verdict(revision),
+            expected=None,
+            who="dora",
+            why="",
+            changes=Changes(),
+            kind="approved",
+            lock="abc",
+        )
+    (found,) = release.history(mirror)
+    assert (found.kind, found.lock, release.told(found)) == ("approved", "abc", "approved by dora")

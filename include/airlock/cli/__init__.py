@@ -15,7 +15,22 @@ from types import ModuleType
 from airlock import __version__
 from airlock.errors import AirlockError
 
-COMMANDS = ("up", "down", "status", "test", "sync", "validate", "history", "show", "lock", "venv", "rehearse")
+COMMANDS = (
+    "up",
+    "down",
+    "status",
+    "test",
+    "sync",
+    "validate",
+    "history",
+    "show",
+    "rollback",
+    "hold",
+    "resume",
+    "lock",
+    "venv",
+    "rehearse",
+)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         mark = "live" if index == 0 and release.revision == live else "    "
         print(
             f"{release.number:>5} {mark} {release.revision[:12]} {release.published_at[:19]}Z "
-            f"{release.who}: {release.why}; {release.summary}"
+            f"{releases.told(release)}; {release.summary}"
         )
         for line in release.changes:
             print(f"           {line}")

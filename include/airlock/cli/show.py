@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 from airlock import mirror as mirrors, release as releases, source as sources
 from airlock.cli import options, report
 from airlock.errors import UpstreamError, UsageError
+from airlock.release import Release
 
 HELP = "show the verdict on one revision: findings, and what it changes in DAG terms"
 EXAMPLE = "airlock show main"
@@ -36,9 +38,17 @@ def run(args: argparse.Namespace) -> int:
     else:
         for release in releases.history(mirror):
             if release.revision == revision:
-                print(f"release {release.number}, {release.published_at[:19]}Z, by {release.who}: {release.why}")
+                print("\n".join(_release_lines(release)))
         print(report.text(verdict, colour=report.is_colourful()))
     return 0 if verdict.result == "passed" else 1
+
+
+def _release_lines(release: Release) -> Iterator[str]:
+    yield f"release {release.number}, {release.published_at[:19]}Z, {releases.told(release)}"
+    yield f"  previous: {(release.previous or 'none')[:12]}; verdict then: {release.summary}"
+    yield f"  environment: {release.environment}; pylock.toml: {release.lock[:12] or 'none was published'}"
+    for line in release.changes:
+        yield f"  {line}"
 
 
 def _revision(mirror: mirrors.Mirror, name: str) -> str:

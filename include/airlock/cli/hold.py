@@ -1,0 +1,27 @@
+"""``airlock hold``: stop automatic publishing."""
+
+from __future__ import annotations
+
+import argparse
+
+from airlock import api, source as sources
+from airlock.cli import ending, options
+
+HELP = "stop automatic publishing of a source; pushes are still judged"
+EXAMPLE = 'airlock hold --reason "quarter close"'
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("source", nargs="?", metavar="SOURCE", help="name of the source (default: the only one)")
+    parser.add_argument("--reason", default="", metavar="TEXT", help="kept in the record")
+    options.add_state(parser)
+    options.add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Put the source on hold."""
+    state = options.state_of(args)
+    source = sources.named(options.sources_of(state), args.source)
+    conf = {"action": "hold", "reason": args.reason}
+    return ending.tell(api.connect(state), api.release_dag_id(source), "act", conf, as_json=args.json)
