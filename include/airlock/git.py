@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from airlock import scratch
 from airlock.errors import CommandFailed, StateError, UpstreamError, UsageError
 from airlock.process import Completed, failure, redact, run as run_process
 
@@ -45,6 +44,7 @@ _SETTINGS = (
     "-c",
     "advice.detachedHead=false",
 )
+STAGING = ".staging"  # beside repositories: where one is made before it gets its name
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,243}")
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -159,18 +159,16 @@ def init_bare(path: Path) -> None:
     """Make an empty bare repository at ``path``, complete or not at all; one that is there already stays as it is."""
     if (path / "HEAD").exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A process id alone means nothing: containers that share the folder have the same ones.
-    staging = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-    run(staging, "init", "--quiet", "--bare", "--initial-branch=live")
-    run(staging, "config", "core.fsync", "all")
-    run(staging, "config", "core.logAllRefUpdates", "true")
-    try:
-        staging.rename(path)
-    except OSError as error:  # another process was faster, and its repository is as good
-        if not (path / "HEAD").exists():
-            raise StateError(f"{path} cannot be made: {error.strerror}") from error
-        shutil.rmtree(staging, ignore_errors=True)
+    with scratch.directory(path.with_name(STAGING)) as place:
+        staging = place / path.name
+        run(staging, "init", "--quiet", "--bare", "--initial-branch=live")
+        run(staging, "config", "core.fsync", "all")
+        run(staging, "config", "core.logAllRefUpdates", "true")
+        try:
+            staging.rename(path)
+        except OSError as error:  # another process was faster, and its repository is as good
+            if not (path / "HEAD").exists():
+                raise StateError(f"{path} cannot be made: {error.strerror}") from error
 
 
 def ls_remote(url: str, *, subject: str, timeout_s: float = 60, env: Mapping[str, str] | None = None) -> list[Ref]:

@@ -12,7 +12,6 @@ import fcntl
 import json
 import logging
 import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airlock import git
+from airlock import git, pointer, scratch
 from airlock.errors import AirlockError, StateError, TransientError, UpstreamError
 from airlock.source import Source
 from airlock.state import State
@@ -122,11 +121,17 @@ class Mirror:
             ) from error
         try:
             _take(descriptor, self.source.name)
+            self._put_back()
             git.init_bare(self.path)
             _remove_stale_locks(self.path)
             yield
         finally:
             os.close(descriptor)
+
+    def _put_back(self) -> None:
+        damaged = self.path.with_suffix(pointer.DAMAGED)
+        if not self.path.exists() and damaged.exists():  # a rebuild was killed between its two renames
+            damaged.rename(self.path)
 
     def fetch(self, url: str, *, env: Mapping[str, str]) -> None:
         """Bring upstream's branches and tags into the mirror; those that upstream deleted go. Call it inside
@@ -158,29 +163,39 @@ class Mirror:
         """Make a damaged mirror again: upstream's refs from upstream, ours from the damaged one. Call it inside
         ``locked()``.
 
-        The damaged repository stays beside it, as ``<name>.damaged``. Until the last rename nothing has changed. Raises
-        ``StateError`` when ``live`` cannot be carried over: it is never dropped.
+        The damaged repository stays beside it, as ``<name>.damaged``. Raises ``StateError`` when ``live`` cannot be
+        carried over: it is never dropped. Steps, and what a crash after each leaves behind:
+
+        1. staging: a folder that the next user of it removes; nothing has changed.
+        2. aside: no mirror, and the damaged one beside it. Readers find ``live`` there; the next writer puts it back.
+        3. rename: the mirror, whole.
         """
-        fresh = self.path.with_name(f".{self.path.name}.rebuilt")
-        shutil.rmtree(fresh, ignore_errors=True)
-        git.init_bare(fresh)
-        arguments = ("fetch", "--quiet", "--no-tags", "--no-auto-maintenance", "--", url, *_REFSPECS)
-        git.run_upstream(*arguments, subject=f"source {self.source.name}", repository=fresh, env=env)
-        for name, sha in _readable_refs(self.path).items():
-            if not name.startswith(("refs/remotes/", "refs/upstream-tags/")) and not _copy_ref(
-                self.path, fresh, name, sha
-            ):
-                if name == "refs/heads/live":
-                    raise StateError(
-                        f"source {self.source.name}: neither the damaged mirror nor upstream has live commit {sha}",
-                        hint=f"restore {self.path} from a backup",
-                        reason="MirrorDamaged",
-                    )
-                log.warning("source %s: %s could not be read any more", self.source.name, name)
-        damaged = self.path.with_suffix(".damaged")
-        shutil.rmtree(damaged, ignore_errors=True)
-        self.path.rename(damaged)
-        fresh.rename(self.path)
+        damaged = self.path.with_suffix(pointer.DAMAGED)
+        with scratch.directory(self.path.with_name(git.STAGING)) as place:
+            fresh = place / self.path.name
+            git.init_bare(fresh)
+            arguments = ("fetch", "--quiet", "--no-tags", "--no-auto-maintenance", "--", url, *_REFSPECS)
+            git.run_upstream(*arguments, subject=f"source {self.source.name}", repository=fresh, env=env)
+            for name, sha in _readable_refs(self.path).items():
+                if not name.startswith(("refs/remotes/", "refs/upstream-tags/")) and not _copy_ref(
+                    self.path, fresh, name, sha
+                ):
+                    if name == "refs/heads/live":
+                        raise StateError(
+                            f"source {self.source.name}: neither the damaged mirror nor upstream has live commit {sha}",
+                            hint=f"restore {self.path} from a backup",
+                            reason="MirrorDamaged",
+                        )
+                    log.warning("source %s: %s could not be read any more", self.source.name, name)
+            try:
+                if damaged.exists():
+                    damaged.rename(place / damaged.name)
+                self.path.rename(damaged)
+                fresh.rename(self.path)
+            except OSError as error:
+                raise StateError(
+                    f"{self.path} cannot be replaced: {error.strerror}", hint="free space, or check the permissions"
+                ) from error
 
 
 def of(state: State, source: Source) -> Mirror:
@@ -206,10 +221,15 @@ def _readable_refs(repository: Path) -> dict[str, str]:
 
 
 def _copy_ref(damaged: Path, fresh: Path, name: str, sha: str) -> bool:
-    """Bring one ref with its objects from a damaged repository into another; tell whether it is there now."""
+    """Bring one ref with its objects from a damaged repository into another; tell whether it is there now.
+
+    Raises ``StateError`` when it could be read, and still is not there.
+    """
     with suppress(AirlockError):
         git.run(fresh, "fetch", "--quiet", "--no-tags", str(damaged), f"+{name}:{name}")
     if git.run(fresh, "cat-file", "-e", sha, check=False).status != 0:
+        if git.run(damaged, "rev-list", "--objects", "--quiet", sha, check=False).status == 0:
+            raise StateError(f"{name} could not be copied to {fresh}", hint="free space, or look at the disk")
         return False
     git.run(fresh, "update-ref", name, sha)
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+DAMAGED = ".damaged"  # suffix of a mirror that is being, or was, replaced
 _LIVE = "refs/heads/live"
 _SHA_LENGTHS = (40, 64)
 
@@ -12,8 +13,11 @@ def live(repository: Path) -> str | None:
     """Return the commit of ``refs/heads/live``, ``None`` when there is none.
 
     A ref is a small file that git replaces by rename, or a line of ``packed-refs`` (gitrepository-layout(5)). The
-    file counts when both exist, and it is looked at again where git packs it in between.
+    file counts when both exist, and it is looked at again where git packs it in between. While a damaged mirror is
+    being replaced there is none for a moment, and the damaged one tells.
     """
+    if not repository.exists():
+        repository = repository.with_suffix(DAMAGED)
     for _ in range(2):
         loose = _read(repository / _LIVE).strip()
         if len(loose) in _SHA_LENGTHS:

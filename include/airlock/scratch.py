@@ -40,11 +40,13 @@ def directory(parent: Path) -> Iterator[Path]:
 
 def _own(parent: Path) -> tuple[Path, int]:
     while True:
-        path = Path(tempfile.mkdtemp(dir=parent))
-        lock = path.with_suffix(_SUFFIX)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # The lock comes first: a directory without one would never be known to have lost its owner.
+        descriptor, name = tempfile.mkstemp(suffix=_SUFFIX, dir=parent)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if lock.exists() and path.exists():  # otherwise it was swept before the lock was taken
+        lock = Path(name)
+        if lock.exists():  # otherwise it was swept before it was held
+            path = lock.with_suffix("")
+            path.mkdir(mode=0o700)
             return path, descriptor
         os.close(descriptor)
 

@@ -30,7 +30,8 @@ def test_a_repository_is_made_once_and_kept(tmp_path: Path) -> None:
     blob = git.write_blob(path, b"kept")
     git.init_bare(path)
     assert git.read_blob(path, blob) == b"kept"
-    assert [entry.name for entry in path.parent.iterdir()] == ["made.git"]
+    assert {entry.name for entry in path.parent.iterdir()} == {"made.git", ".staging"}
+    assert list((path.parent / ".staging").iterdir()) == []
 
 
 @pytest.mark.parametrize(
