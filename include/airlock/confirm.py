@@ -16,7 +16,7 @@ from pathlib import Path
 
 from airlock import enquiry, expectation, release as releases
 from airlock.enquiry import Question
-from airlock.errors import OperatorError, TransientError
+from airlock.errors import TransientError
 from airlock.expectation import Expected, Watch
 from airlock.mirror import Mirror
 from airlock.release import Release
@@ -106,16 +106,6 @@ def confirm(
         with mirror.locked():
             mirror.write_record(RECORD, asdict(result))
     return result
-
-
-def worse(source: str, regression: Regression) -> OperatorError:
-    """Return the error that tells a regression."""
-    told = "".join(f"\n  {fault}" for fault in regression.faults)
-    return OperatorError(
-        f"source {source}: release {regression.release} is worse in Airflow than it was judged:{told}",
-        hint="something that the file needs is not there for the DAG processor: compare its environment and variables",
-        reason="WorseThanJudged",
-    )
 
 
 def _wait(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Asset, AssetAlias, AssetWatcher, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from airlock.errors import AirlockError
+from airlock.errors import AirlockError, OperatorError
 from airlock.source import Source
 from airlock.watcher import SourceWatcher
 
@@ -27,7 +27,7 @@ nothing changes.
 | task | does |
 |---|---|
 | `sync` | fetches, imports every DAG file of the new revision in isolation, and publishes it if no rule objects |
-| `confirm` | waits until the DAG processor shows the release |
+| `confirm` | waits until the DAG processor shows the release; rolls back one that it cannot import |
 
 * **A red `sync`** is a rejected revision, or a repository that cannot be reached. What is live stays live. The log
 lists each finding   with its file, line, rule and a hint; so does `airlock show REVISION`.
@@ -108,7 +108,12 @@ def confirm(outcome: dict[str, Any]) -> dict[str, Any] | None:
     """Wait until the DAG processor shows the release."""
     from airlock import sync_task
 
-    return sync_task.confirm(outcome, os.environ)
+    try:
+        return sync_task.confirm(outcome, get_current_context(), os.environ)
+    except OperatorError as error:
+        if error.reason == "WorseThanJudged":  # all was done: another try would see another release
+            raise AirflowFailException(str(error)) from error
+        raise
 
 
 def announce(context: Mapping[str, Any], outcome: Outcome) -> None:

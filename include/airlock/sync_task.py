@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from airlock import confirm as confirms, mirror as mirrors, source as sources, stack, state as states, sync
+from airlock import (
+    confirm as confirms,
+    heal as heals,
+    metrics,
+    mirror as mirrors,
+    source as sources,
+    stack,
+    state as states,
+    sync,
+)
+from airlock.errors import AirlockError
+from airlock.notify import delivery
 from airlock.validate import limits, policy as policies
 from airlock.validate.answers import Answers
 
@@ -29,8 +41,18 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
         who=who(context),
         why=params["reason"] or ("new revision upstream" if who(context) in ("poll", "webhook") else "manual sync"),
     )
-    outcome = sync.run(source, state, request, Answers(stack.resolve), terms(environ))
-    _tell(outcome, mirrors.of(state, source))
+    started, mirror = time.monotonic(), mirrors.of(state, source)
+    try:
+        outcome = sync.run(source, state, request, Answers(stack.resolve), terms(environ))
+    except AirlockError:
+        metrics.synced(mirror, "error", None, time.monotonic() - started)
+        raise
+    _tell(outcome, mirror)
+    verdict = mirror.read_verdict(outcome.revision) if outcome.revision else None
+    metrics.synced(mirror, outcome.result, verdict, time.monotonic() - started)
+    # The message about a release waits until Airflow has it.
+    if outcome.result != "published" and not request.dry_run:
+        delivery.tell(mirror, outcome.to_json(), context, environ)
     return outcome
 
 
@@ -48,10 +70,12 @@ def terms(environ: Mapping[str, str]) -> sync.Terms:
     )
 
 
-def confirm(document: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any] | None:
+def confirm(
+    document: Mapping[str, Any], context: Mapping[str, Any], environ: Mapping[str, str]
+) -> dict[str, Any] | None:
     """Confirm the release that a sync found or made live; nothing to do when there is none, or it is confirmed.
 
-    Raises ``OperatorError`` when the release is worse in Airflow than its verdict promised.
+    A release that is worse in Airflow than its verdict promised is rolled back. Raises ``OperatorError`` then.
     """
     source = sources.named(sources.load(environ), document["source"])
     state = states.from_environment(environ)
@@ -64,8 +88,14 @@ def confirm(document: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str
         log.info("release %s was superseded before the DAG processor showed it", document["release"])
         return None
     if isinstance(done, confirms.Regression):
-        raise confirms.worse(source.name, done)
+        healed = heals.heal(mirror, state, done)
+        if healed:
+            confirms.confirm(state.enquiry(source.name), mirror, healed.release or 0, healed.awaited)
+            delivery.tell(mirror, healed.to_json(), context, environ)
+        raise heals.error(source.name, done, healed)
     log.info("release %s is in Airflow, %.1f s after it was published", done.release, done.publish_to_live_s)
+    metrics.confirmed(source.name, asdict(done))
+    delivery.tell(mirror, document, context, environ)
     return asdict(done)
 
 

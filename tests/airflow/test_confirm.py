@@ -15,7 +15,7 @@ import psutil
 import pytest
 from tests.upstream import Upstream
 
-from airlock import confirm, mirror as mirrors, project, release, sync, tree
+from airlock import confirm, heal, mirror as mirrors, project, release, sync, tree
 from airlock.confirm import Confirmation, Patience, Regression
 from airlock.mirror import Mirror
 from airlock.source import BUNDLE_CLASS, Source
@@ -158,3 +158,9 @@ def test_what_was_being_parsed_when_the_release_switched_is_stored_as_judged_in_
     regression = confirm.confirm(folder, mirror, number, ["etl"], patience=patience)
     assert isinstance(regression, Regression)
     assert regression.faults == ("etl.py: the DAG processor cannot import it: LookupError: no such lake",)
+
+    healed = heal.heal(mirror, state, regression)
+    assert healed
+    assert healed.release
+    assert release.live_revision(mirror) == new.revision
+    assert isinstance(confirm.confirm(folder, mirror, healed.release, healed.awaited, patience=patience), Confirmation)
