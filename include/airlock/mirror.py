@@ -28,6 +28,7 @@ from airlock.verdict import Verdict, dumps, from_json
 log = logging.getLogger(__name__)
 
 JUDGED = "refs/airlock/judged"
+_UNDER = "judged-under"
 _VERDICTS = "refs/notes/verdicts"
 _REFSPECS = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/upstream-tags/*")
 _LOCK_WAIT_S = 600
@@ -101,9 +102,14 @@ class Mirror:
         else:
             git.run(self.path, "update-ref", f"refs/airlock/{name}", git.write_blob(self.path, dumps(record).encode()))
 
-    def mark_judged(self, revision: str) -> None:
-        """Record that a sync brought ``revision`` of the followed branch to its end."""
-        git.run(self.path, "update-ref", JUDGED, revision)
+    def judged_under(self) -> dict[str, Any]:
+        """The circumstances under which `judged_revision` was judged, and since when; empty where nobody told."""
+        return self.read_record(_UNDER) or {}
+
+    def mark_judged(self, revision: str, *, under: Mapping[str, str] | None = None) -> None:
+        """Record that a sync brought ``revision`` of the followed branch to its end, and under which circumstances."""
+        blob = git.write_blob(self.path, dumps(dict(under or {})).encode())
+        git.move_refs(self.path, [f"update {JUDGED} {revision}", f"update refs/airlock/{_UNDER} {blob}"])
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -14,12 +14,16 @@ from airlock.verdict import Verdict
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """The release that Airflow is being given; ``confirmed``: its DAG processor was seen to have it."""
+    """The release that Airflow is being given; ``confirmed``: its DAG processor was seen to have it.
+
+    ``fails`` has the summary of its newest verdict when it no longer passes, which a new environment can bring about.
+    """
 
     release: int
     revision: str
     published_at: str
     confirmed: bool
+    fails: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +87,13 @@ def _live(mirror: mirrors.Mirror) -> Live | None:
     if revision is None or not newest:
         return None
     release = newest[0]
+    verdict = mirror.read_verdict(revision)
     return Live(
         release=release.number,
         revision=revision,
         published_at=release.published_at,
         confirmed=confirm.is_confirmed(mirror, release.number),
+        fails=verdict.summary if verdict and verdict.result != "passed" else "",
     )
 
 

@@ -7,7 +7,8 @@ Steps, and what a crash after each leaves behind:
 3. tree: the DAG processor is asked to parse first what the revision changes, which it minds once that is live; the
    files of the revision stand on disk; no pointer names them.
 4. publish: ``live`` and the release tag exist, or neither.
-5. judged: the watcher of the source is at peace. Without it the watcher asks for another sync, which finds all done.
+5. renew: what stays live has a verdict of today's environment and policy; it stays, whatever the verdict is.
+6. judged: the watcher of the source is at peace. Without it the watcher asks for another sync, which finds all done.
 """
 
 from __future__ import annotations
@@ -157,15 +158,42 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
         log.info("source %s: %s is at %s", source.name, request.ref or source.branch, revision)
         live = releases.live_revision(mirror)
         released = releases.of_revision(mirror, revision)
-        if revision == live and released and not request.force:
+        today = circumstances(mirror, terms.policy())
+        if revision == live and released and not request.force and _is_of(mirror.read_verdict(live), today):
             outcome = _unchanged(mirror, released)
         else:
             verdict = _judge(mirror, state, revision, live, request, server, terms)
             outcome = _publish(mirror, state, verdict, live, request)
+        if live not in (None, revision) and outcome.result != "published" and not request.dry_run:
+            outcome = _renew(mirror, state, str(live), outcome, server, terms, today)
     if revision == followed and not request.dry_run:
         with mirror.locked():
-            mirror.mark_judged(revision)
+            mirror.mark_judged(revision, under={**today, "at": datetime.now(UTC).isoformat()})
     return outcome
+
+
+def _is_of(verdict: Verdict | None, today: Mapping[str, str]) -> bool:
+    return verdict is not None and all(getattr(verdict, name) == value for name, value in today.items())
+
+
+def _renew(
+    mirror: Mirror,
+    state: State,
+    live: str,
+    outcome: Outcome,
+    server: ForkServer,
+    terms: Terms,
+    today: Mapping[str, str],
+) -> Outcome:
+    """Give what stays live a verdict of today; return the outcome, which tells when live no longer passes."""
+    verdict = mirror.read_verdict(live)
+    if not _is_of(verdict, today):
+        verdict = _judge(mirror, state, live, live, Request(), server, terms)
+    if verdict is None or verdict.result == "passed":
+        return outcome
+    message = f"{outcome.message}; {live[:12]}, which is live and stays so, no longer passes: {verdict.summary}"
+    log.error("%s", message)
+    return replace(outcome, message=message)
 
 
 def _fetch(mirror: Mirror, upstream: credentials.Access) -> None:
@@ -193,7 +221,7 @@ def _judge(
     if known and known.is_valid_for(**circumstances(mirror, policy)) and not request.force:
         log.info("revision %s was judged before under the same circumstances; force judges it again", revision)
         return replace(known, changes=compare(live_verdict, known))
-    root = server.scratch / "tree"
+    root = server.scratch / revision
     tree.check_out(mirror.path, revision, root)
     if not (root / mirror.source.subdir).is_dir():
         raise StateError(
@@ -225,6 +253,9 @@ def _publish(mirror: Mirror, state: State, verdict: Verdict, live: str | None, r
         f"{finding.place or mirror.source.name}: {finding.message} [{finding.rule}]" for finding in verdict.findings
     )
     common: dict[str, Any] = {"source": mirror.source.name, "revision": verdict.revision, "findings": told}
+    if verdict.result != "passed" and verdict.revision == live:
+        message = f"{live[:12]} is live and stays so, but does not pass in this environment: {verdict.summary}"
+        return Outcome(result="rejected", reason="LiveFails", message=message, **common)
     if verdict.result != "passed":
         return Outcome(result="rejected", reason="ValidationFailed", message=verdict.summary, **common)
     if request.dry_run:

@@ -173,6 +173,37 @@ def test_another_folder_or_policy_is_judged_again(
     assert sync.run(below, state, sync.Request(), Answers()).result == "published"
 
 
+def test_live_gets_a_new_verdict_in_a_new_environment_and_stays_when_it_fails(
+    run: Callable[..., sync.Outcome],
+    upstream: Upstream,
+    mirror: Mirror,
+    state: State,
+    source: Source,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    live = upstream.push(good("one"))
+    assert run().result == "published"
+    monkeypatch.setattr(sync, "environment_digest", lambda: "another")
+    renewed = run()
+    assert (renewed.result, renewed.reason) == ("unchanged", "AlreadyLive")
+    verdict = mirror.read_verdict(live)
+    assert verdict
+    assert (verdict.environment, verdict.imported + verdict.cached) == ("another", 1)
+    monkeypatch.setattr(sync, "environment_digest", lambda: "a third")
+    policy = parse('[rules.tags]\nrequired = ["team:*"]\n')[0]
+    strict = sync.Terms(policy=lambda: policy)
+    fails = sync.run(source, state, sync.Request(), Answers(), strict)
+    assert (fails.result, fails.reason) == ("rejected", "LiveFails")
+    assert releases.live_revision(mirror) == live
+    told = status.read_source(state, source).live
+    assert told
+    assert "1 error" in told.fails
+    upstream.push({"words.py": "WORD = 1 / 0"})
+    both = sync.run(source, state, sync.Request(), Answers(), strict)
+    assert (both.result, both.reason) == ("rejected", "ValidationFailed")
+    assert f"{live[:12]}, which is live and stays so, no longer passes" in both.message
+
+
 def test_a_wrong_policy_of_the_deployment_is_an_error_that_is_recorded(
     upstream: Upstream, state: State, source: Source, tmp_path: Path
 ) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from tests.upstream import Upstream
 
-from airlock import mirror as mirrors
+from airlock import mirror as mirrors, sync
 from airlock.mirror import Mirror
 from airlock.source import Source
 from airlock.state import State
+from airlock.validate.policy import Policy
 
 
 @pytest.fixture
@@ -64,6 +65,23 @@ def test_a_judged_revision_is_not_asked_for(
     events: Callable[[float], list[dict[str, object]]], upstream: Upstream, watched: Mirror
 ) -> None:
     judge(watched, upstream, upstream.push({"a.py": "1"}))
+    assert events(2.5) == []
+
+
+def test_another_environment_is_asked_for_until_a_sync_has_judged_in_it(
+    events: Callable[[float], list[dict[str, object]]], upstream: Upstream, watched: Mirror
+) -> None:
+    revision = upstream.push({"a.py": "1"})
+    judge(watched, upstream, revision)
+    today = sync.circumstances(watched, Policy())
+    with watched.locked():
+        watched.mark_judged(revision, under={**today, "at": "2026-01-01T00:00:00+00:00"})
+    assert events(2.5) == []
+    with watched.locked():
+        watched.mark_judged(revision, under={**today, "environment": "older", "at": "2026-01-01T00:00:00+00:00"})
+    assert events(3.5) == [{"source": "dags", "revision": revision}]
+    with watched.locked():  # by workers that differ from the triggerer: asking for ever would help nobody
+        watched.mark_judged(revision, under={**today, "environment": "older", "at": "2999-01-01T00:00:00+00:00"})
     assert events(2.5) == []
 
 

@@ -98,6 +98,8 @@ def _text(source: SourceStatus) -> str:
             f"  live: release {source.live.release}, {source.live.revision[:12]}, "
             f"since {source.live.published_at[:19]}Z, {confirmed}"
         )
+        if source.live.fails:
+            lines.append(f"  LIVE NO LONGER PASSES in this environment: {source.live.fails}")
     else:
         lines.append("  live: nothing yet")
     if (last := source.last_sync) is not None:
