@@ -11,6 +11,7 @@ from typing import Any
 from airlock import api, status
 from airlock.cli import options, report
 from airlock.embedded import deployment as deployments, layout, supervision
+from airlock.hold import Hold
 from airlock.lockfile import artifact, distributions, store
 from airlock.state import State
 from airlock.status import SourceStatus
@@ -108,5 +109,5 @@ def _text(source: SourceStatus) -> str:
         lines.append(f"  last verdict: {source.last_verdict.revision[:12]} {source.last_verdict.summary}")
         lines += [f"    {line}" for finding in source.last_verdict.findings for line in report.finding_lines(finding)]
     if source.hold:
-        lines.append(f"  on hold: {source.hold}")
+        lines.append(f"  {Hold(**source.hold)}; airlock resume ends it")
     return "\n".join(lines)
