@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,3 +101,23 @@ def test_a_late_child_is_killed_by_the_warm_process(launch: Launch, tmp_path: Pa
         verdict = judge(Subject(revision="r", root=tmp_path), server)
         assert len(psutil.Process().children(recursive=True)) == before + 1
     assert [(finding.rule, finding.file) for finding in verdict.findings] == [("time-out", "endless.py")]
+
+
+def test_a_judge_that_is_killed_while_it_stops_a_starting_warm_process_leaves_none(tmp_path: Path) -> None:
+    script = """
+import os, signal, sys
+from pathlib import Path
+import psutil
+from airlock.validate.launch import LocalLaunch
+
+warm = LocalLaunch().start(Path(sys.argv[1]))
+print(warm.process.pid, flush=True)
+psutil.Process.children = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+warm.stop()
+"""
+    judging = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert judging.returncode == -signal.SIGKILL, judging.stderr
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int(judging.stdout)).wait(timeout=60)

@@ -33,12 +33,13 @@ _threads, _main_thread = threading.enumerate, threading.main_thread()
 class Ready:
     """What a warm process has made once for all its children. Time limits are this Airflow's, in seconds.
 
-    ``spared`` are the modules that it has imported for them, with the seconds that each took.
+    ``spared`` are the modules that it has imported for them, with the seconds that each took. ``pid`` is its own.
     """
 
     import_timeout_s: float
     file_timeout_s: float
     comms: Any
+    pid: int = field(default_factory=_getpid)
     spared: dict[str, float] = field(default_factory=dict)
 
 
@@ -73,7 +74,7 @@ def run(
     """
     own = _getpid()
     try:
-        _settle_in(request, output=descriptors[1], listeners=listeners, reading=reading)
+        _settle_in(request, output=descriptors[1], listeners=listeners, reading=reading, parent=ready.pid)
         if request["job"] == "import":
             document = import_file(request, descriptors, ready)
         else:
@@ -185,9 +186,13 @@ def _tell_of_sudden_ends() -> None:
     os._exit = leave
 
 
-def _settle_in(request: Mapping[str, Any], *, output: int, listeners: socket.socket, reading: int | None) -> None:
+def _settle_in(
+    request: Mapping[str, Any], *, output: int, listeners: socket.socket, reading: int | None, parent: int
+) -> None:
     """Give this process outputs that go nowhere else, a place of its own, and limits."""
     containment.own_group()
+    if os.getppid() != parent:  # it was killed before this process asked to be killed with it
+        _exit(1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     nowhere = os.open(os.devnull, os.O_RDONLY)
     for descriptor, source in ((0, nowhere), (1, output), (2, output)):

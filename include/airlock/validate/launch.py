@@ -96,8 +96,9 @@ class _LocalWarm:
         descendants: list[psutil.Process] = []
         with suppress(psutil.Error):
             warm = psutil.Process(self.process.pid)
-            warm.suspend()  # so that it forks nothing while its children are counted
-            descendants = warm.children(recursive=True)
+            if warm.children():  # else it may be starting, and if this process is killed now it would stay suspended
+                warm.suspend()  # so that it forks nothing while its children are counted
+                descendants = warm.children(recursive=True)
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.control.close()
