@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airlock import git, pointer, scratch
+from airlock import following, git, pointer, scratch
 from airlock.errors import AirlockError, StateError, TransientError, UpstreamError
 from airlock.source import Source
 from airlock.state import State
@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 JUDGED = "refs/airlock/judged"
 _UNDER = "judged-under"
 _VERDICTS = "refs/notes/verdicts"
-_REFSPECS = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/upstream-tags/*")
+_TAGS = "refs/upstream-tags/"
+_REFSPECS = ("+refs/heads/*:refs/remotes/origin/*", f"+refs/tags/*:{_TAGS}*")
 _LOCK_WAIT_S = 600
 
 
@@ -46,8 +47,19 @@ class Mirror:
         return (self.path / "HEAD").exists()
 
     def upstream_revision(self) -> str | None:
-        """The commit of the followed branch as it was fetched last."""
-        return git.commit_of(self.path, self.source.remote_ref) if self.exists() else None
+        """The commit of what is followed as it was fetched last."""
+        if not self.exists():
+            return None
+        if self.source.commit:
+            return git.commit_of(self.path, self.source.commit)
+        name: str | None = f"refs/heads/{self.source.branch}"
+        if self.source.tag:
+            listed = git.run(self.path, "for-each-ref", "--format=%(refname)", _TAGS).text.split()
+            name = following.branch_or_tag(self.source, {f"refs/tags/{tag.removeprefix(_TAGS)}" for tag in listed})
+        if name is None:
+            return None
+        here = name.replace("refs/heads/", "refs/remotes/origin/", 1).replace("refs/tags/", _TAGS, 1)
+        return git.commit_of(self.path, here)
 
     def judged_revision(self) -> str | None:
         """The last commit of the followed branch that a sync brought to its end."""
@@ -160,9 +172,9 @@ class Mirror:
         git.run_upstream(*arguments, subject=subject, repository=self.path, env=env)
         if self.upstream_revision() is None:
             raise UpstreamError(
-                f"{subject}: upstream has no branch {self.source.branch!r}",
-                hint="push the branch, or set another one; what is live stays live",
-                reason="BranchMissing",
+                f"{subject}: upstream has no {self.source.follows}",
+                hint="push it, or follow another one; what is live stays live",
+                reason="RefMissing" if self.source.tag or self.source.commit else "BranchMissing",
             )
 
     def rebuild(self, url: str, *, env: Mapping[str, str]) -> None:

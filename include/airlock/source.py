@@ -20,6 +20,8 @@ BUNDLE_CLASS = "airlock.bundle.AirlockDagBundle"
 SETTING = "[dag_processor] dag_bundle_config_list"
 _VARIABLE = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_TAG = re.compile(r"[A-Za-z0-9_*?\[][A-Za-z0-9._/@+*?\[\]!-]*")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BASE_KWARGS = {"refresh_interval", "view_url_template"}  # of BaseDagBundle; Airflow reads them
 
 
@@ -28,20 +30,30 @@ class Source:
     """A DAG repository to follow. Every field but ``name`` is a kwarg of its bundle in Airflow's list.
 
     ``git_conn_id`` names an Airflow connection of type ``git`` that has the credentials, and the URL where ``repo_url``
-    is empty. ``poll_interval_s`` is the time between two looks at upstream, in seconds.
+    is empty. ``tag`` or ``commit`` is followed instead of the branch; a tag may be a pattern, whose newest version
+    counts. ``poll_interval_s`` is the time between two looks at upstream, in seconds.
     """
 
     name: str
     repo_url: str = ""
     branch: str = "main"
+    tag: str = ""
+    commit: str = ""
     subdir: str = ""
     git_conn_id: str = ""
     poll_interval_s: float = 5.0
 
     @property
-    def remote_ref(self) -> str:
-        """The mirror's copy of the branch that is followed."""
-        return f"refs/remotes/origin/{self.branch}"
+    def follows(self) -> str:
+        """The branch, tag or commit that is followed, in words."""
+        if self.commit:
+            return f"commit {self.commit[:12]}"
+        return f"tag {self.tag!r}" if self.tag else f"branch {self.branch!r}"
+
+    @property
+    def ref(self) -> str:
+        """The name of what is followed."""
+        return self.commit or self.tag or self.branch
 
 
 def load(environ: Mapping[str, str]) -> list[Source]:
@@ -131,6 +143,9 @@ def parse(name: str, kwargs: Mapping[str, Any], *, path: str) -> Source:
                 hint=f"give a {'number' if len(wanted) > 1 else 'string'}",
             )
         settings[key] = value
+    several = [key for key in ("branch", "tag", "commit") if settings.get(key)]
+    if len(several) > 1:
+        raise ConfigError(f"{path}.kwargs: {' and '.join(several)} exclude each other", hint="give one of them")
     source = Source(name=name, **settings)
     _check(source, path=f"{path}.kwargs")
     return source
@@ -150,6 +165,10 @@ def _check(source: Source, *, path: str) -> None:
         raise ConfigError(f"{path}.repo_url: {source.repo_url!r} is not a URL")
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/@+-]*", source.branch) or ".." in source.branch:
         raise ConfigError(f"{path}.branch: {source.branch!r} cannot be a branch")
+    if source.tag and (not _TAG.fullmatch(source.tag) or ".." in source.tag):
+        raise ConfigError(f"{path}.tag: {source.tag!r} cannot be a tag", hint="a name, or a pattern such as v*")
+    if source.commit and not _COMMIT.fullmatch(source.commit):
+        raise ConfigError(f"{path}.commit: {source.commit!r} is not a whole commit", hint="give all 40 digits")
     parts = Path(source.subdir).parts
     if os.path.isabs(source.subdir) or ".." in parts or ".git" in parts:
         raise ConfigError(

@@ -39,10 +39,10 @@ class LastSync:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceStatus:
-    """One source: upstream's branch and its commit as fetched last, what is live, how the last sync went, the hold."""
+    """One source: what it follows and its commit as fetched last, what is live, how the last sync went, the hold."""
 
     name: str
-    branch: str
+    ref: str
     upstream_revision: str | None
     live: Live | None
     last_verdict: Verdict | None
@@ -54,7 +54,7 @@ class SourceStatus:
         verdict = self.last_verdict.to_json() if self.last_verdict else None
         return {
             "name": self.name,
-            "upstream": {"ref": self.branch, "revision": self.upstream_revision},
+            "upstream": {"ref": self.ref, "revision": self.upstream_revision},
             "live": asdict(self.live) if self.live else None,
             "last_verdict": verdict
             and {key: verdict[key] for key in ("revision", "result", "judged_at", "duration_s", "findings")},
@@ -72,7 +72,7 @@ def read_source(state: State, source: Source) -> SourceStatus:
     judged = (last.revision if last else None) or mirror.judged_revision()
     return SourceStatus(
         name=source.name,
-        branch=source.branch,
+        ref=source.ref,
         upstream_revision=upstream,
         live=_live(mirror),
         last_verdict=mirror.read_verdict(judged) if judged else None,

@@ -45,7 +45,7 @@ Result = Literal["published", "unchanged", "passed", "waiting", "rejected", "err
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a sync is asked to do. An empty ``ref`` means the branch that the source follows.
+    """What a sync is asked to do. An empty ``ref`` means what the source follows.
 
     ``force`` validates a revision again that has a verdict already; ``dry_run`` validates and publishes nothing.
     """
@@ -153,9 +153,9 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
         revision = mirror.resolve(request.ref) if request.ref else followed
         if revision is None:
             raise StateError(
-                f"source {source.name}: the mirror has no {source.branch!r} after a fetch", reason="MirrorDamaged"
+                f"source {source.name}: the mirror has no {source.follows} after a fetch", reason="MirrorDamaged"
             )
-        log.info("source %s: %s is at %s", source.name, request.ref or source.branch, revision)
+        log.info("source %s: %s is at %s", source.name, request.ref or source.follows, revision)
         live = releases.live_revision(mirror)
         released = releases.of_revision(mirror, revision)
         today = circumstances(mirror, terms.policy())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 POOL = "airlock"
 _REF = r"^$|^[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,243}$"
 _DOC = """
-Follows branch `{branch}` of source **{name}**. A push is noticed within about {poll:g} seconds; nothing runs while
+Follows {follows} of source **{name}**. A push is noticed within about {poll:g} seconds; nothing runs while
 nothing changes.
 
 | task | does |
@@ -30,10 +30,9 @@ nothing changes.
 | `confirm` | waits until the DAG processor shows the release; rolls back one that it cannot import |
 
 * **A red `sync`** is a rejected revision, or a repository that cannot be reached. What is live stays live. The log
-lists each finding   with its file, line, rule and a hint; so does `airlock show REVISION`.
+lists each finding with its file, line, rule and a hint; so does `airlock show REVISION`.
 * **Sync now**: *Trigger*. The form takes another branch, tag or commit, a forced validation of a revision that was
-judged   before, or a dry run that publishes nothing. A ref that is not `{branch}` stays live until the next push to
-  `{branch}`.
+judged before, or a dry run that publishes nothing. Another ref stays live until what is followed moves.
 * A release emits an asset event of `airlock_release_{name}`; schedule your own DAGs on it.
 """
 
@@ -54,7 +53,7 @@ def build(source: Source) -> DAG:
         catchup=False,
         is_paused_upon_creation=False,
         tags=["airlock"],
-        doc_md=_DOC.format(name=source.name, branch=source.branch, poll=source.poll_interval_s),
+        doc_md=_DOC.format(name=source.name, follows=source.follows, poll=source.poll_interval_s),
         default_args={"pool": POOL, "owner": "airlock"},
         params={
             # Without "null" the form asks for something in each field, and does not let a plain sync go.
@@ -63,7 +62,7 @@ def build(source: Source) -> DAG:
                 type=["null", "string"],
                 pattern=_REF,
                 title="Ref",
-                description=f"Branch, tag or commit; empty means {source.branch}",
+                description=f"Branch, tag or commit; empty means {source.follows}",
             ),
             "force": Param(
                 default=False,
@@ -127,4 +126,5 @@ def announce(context: Mapping[str, Any], outcome: Outcome) -> None:
 
 
 def _kwargs(source: Source) -> dict[str, Any]:
-    return {key: value for key, value in asdict(source).items() if key != "name"}
+    usual = asdict(Source(name=source.name))
+    return {key: value for key, value in asdict(source).items() if value != usual[key]}

@@ -18,7 +18,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airlock import credentials, git, mirror as mirrors, source as sources, state as states, sync
+from airlock import credentials, following, git, mirror as mirrors, source as sources, state as states, sync
 from airlock.errors import AirlockError
 from airlock.mirror import Mirror
 from airlock.validate import policy
@@ -28,7 +28,7 @@ _LONGEST_PAUSE_S = 120.0
 
 
 class SourceWatcher(BaseEventTrigger):
-    """Fires with ``{"source", "revision"}`` when the followed branch has a revision that was not judged yet.
+    """Fires with ``{"source", "revision"}`` when what is followed has a revision that was not judged yet.
 
     The same revision is asked for again after a minute at the earliest. An upstream that does not answer is asked
     less and less often, at least every two minutes.
@@ -86,7 +86,10 @@ class SourceWatcher(BaseEventTrigger):
         return any(under.get(name) != value for name, value in today.items())
 
     def _upstream(self) -> str | None:
+        if self.source.commit:
+            return self.source.commit
         with credentials.access(self.source) as upstream:
-            wanted = f"refs/heads/{self.source.branch}"
             refs = git.ls_remote(upstream.url, subject=f"source {self.name}", env=upstream.env)
-        return next((ref.sha for ref in refs if ref.name == wanted), None)
+        commits = {ref.name: ref.sha for ref in refs}
+        wanted = following.branch_or_tag(self.source, commits)
+        return commits[wanted] if wanted else None

@@ -92,7 +92,7 @@ def _environment(state: State) -> dict[str, Any]:
 
 def _text(source: SourceStatus) -> str:
     upstream = (source.upstream_revision or "never fetched")[:12]
-    lines = [f"source {source.name}: {source.branch} is at {upstream}"]
+    lines = [f"source {source.name}: {source.ref} is at {upstream}"]
     if source.live:
         confirmed = "confirmed" if source.live.confirmed else "not confirmed yet"
         lines.append(
