@@ -59,6 +59,24 @@ def unfinished_runs(dag_id: str) -> int:
     return answer.count if isinstance(answer, comms.DRCount) else 0
 
 
+def start_run(dag_id: str, run_id: str, conf: Mapping[str, Any], *, again: bool = False) -> None:
+    """Start a run of a DAG, unless there is one of that id already; ``again`` starts that one anew.
+
+    Raises ``OperatorError`` when the deployment does not answer, or does not know the DAG.
+    """
+    message = comms.TriggerDagRun(dag_id=dag_id, run_id=run_id, conf=dict(conf), reset_dag_run=again)
+    try:
+        answer = task_runner.SUPERVISOR_COMMS.send(message)
+    except AirflowRuntimeError as raised:
+        answer = raised.error
+    if isinstance(answer, comms.ErrorResponse) and answer.error != ErrorType.DAGRUN_ALREADY_EXISTS:
+        raise OperatorError(
+            f"Airflow did not start {dag_id}: {answer.error.value} {answer.detail or ''}",
+            hint="is the DAG there and not paused? look at the log of the api-server",
+            reason="AirflowFailed",
+        )
+
+
 def bundle_of(dag_id: str, *, among: AbstractSet[str]) -> str | None:
     """Return the bundle under which the DAG processor stored a DAG last, if it is one of these."""
     try:

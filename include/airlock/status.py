@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airlock import confirm, mirror as mirrors, release as releases, sync
+from airlock import approval, confirm, mirror as mirrors, release as releases, sync
 from airlock.source import Source
 from airlock.state import State
 from airlock.verdict import Verdict
@@ -39,7 +39,9 @@ class LastSync:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceStatus:
-    """One source: what it follows and its commit as fetched last, what is live, how the last sync went, the hold."""
+    """One source: what it follows and its commit as fetched last, what is live, how the last sync went, the hold, the
+    question that waits for a person.
+    """
 
     name: str
     ref: str
@@ -48,6 +50,7 @@ class SourceStatus:
     last_verdict: Verdict | None
     last_sync: LastSync | None
     hold: Mapping[str, Any] | None
+    question: approval.Question | None
 
     def to_json(self) -> dict[str, Any]:
         """Return the status as the JSON document that scripts read."""
@@ -60,6 +63,7 @@ class SourceStatus:
             and {key: verdict[key] for key in ("revision", "result", "judged_at", "duration_s", "findings")},
             "last_sync": asdict(self.last_sync) if self.last_sync else None,
             "hold": self.hold,
+            "question": asdict(self.question) if self.question else None,
         }
 
 
@@ -78,7 +82,13 @@ def read_source(state: State, source: Source) -> SourceStatus:
         last_verdict=mirror.read_verdict(judged) if judged else None,
         last_sync=last,
         hold=mirror.read_record("hold"),
+        question=_question(mirror),
     )
+
+
+def _question(mirror: mirrors.Mirror) -> approval.Question | None:
+    question = approval.read(mirror)
+    return question if question and approval.is_current(mirror, question) else None
 
 
 def _live(mirror: mirrors.Mirror) -> Live | None:

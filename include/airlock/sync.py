@@ -16,12 +16,26 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from airlock import __version__, confirm, credentials, hold as holds, mirror as mirrors, release as releases, tree
+from airlock import (
+    __version__,
+    approval,
+    confirm,
+    credentials,
+    git,
+    guards,
+    hold as holds,
+    mirror as mirrors,
+    release as releases,
+    tree,
+)
+from airlock.approval import Question
 from airlock.errors import AirlockError, StateError
+from airlock.guards import Objection
 from airlock.hold import Hold
 from airlock.lockfile import artifact, distributions, store
 from airlock.mirror import Mirror
@@ -29,6 +43,7 @@ from airlock.release import Release
 from airlock.sandbox import isolation
 from airlock.source import Source
 from airlock.state import State
+from airlock.validate import policy as policies
 from airlock.validate.answers import Answers
 from airlock.validate.forkserver import ForkServer
 from airlock.validate.judge import Subject, judge
@@ -60,13 +75,15 @@ class Request:
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     """What a deployment adds to every judgement: how to read its policy, its limits, who knows a DAG's unfinished runs,
-    and who knows the other bundle that has a DAG.
+    and who knows the other bundle that has a DAG. ``ask`` puts a question to a person: source, run id, what is
+    shown, and whether to ask again what was asked before.
     """
 
     policy: Callable[[], Policy] = Policy
     limits: Limits = field(default_factory=Limits)
     unfinished: Callable[[str], int] | None = None
     bundle_of: Callable[[str], str | None] | None = None
+    ask: Callable[[str, str, Mapping[str, Any], bool], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +92,7 @@ class Outcome:
     ``revision``.
 
     ``awaited`` are the DAG ids that Airflow's DAG processor has to show on this revision before it is confirmed.
+    ``opens`` is when a revision that waits for its publish window has to be synced again.
     """
 
     source: str
@@ -86,6 +104,7 @@ class Outcome:
     awaited: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    opens: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as lists and plain values: Airflow would store a tuple as something else."""
@@ -120,13 +139,17 @@ def circumstances(mirror: Mirror, policy: Policy) -> dict[str, str]:
 
 def affected_files(mirror: Mirror, verdict: Verdict, live: str | None) -> tuple[str, ...]:
     """Return the DAG files of a verdict that have an input which differs from what is live; never none of several."""
+    files = _touched(mirror, verdict, live)
+    # Nothing to parse again: one file is, all the same, so that the DAG processor is seen to have taken the release.
+    return files or tuple(sorted({dag.file for dag in verdict.dags})[:1])
+
+
+def _touched(mirror: Mirror, verdict: Verdict, live: str | None) -> tuple[str, ...]:
     if live is None:
         return tuple(verdict.inputs)
     before, after = tree.entries(mirror.path, live), tree.entries(mirror.path, verdict.revision)
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-    files = tuple(file for file, inputs in verdict.inputs.items() if changed & {file, *inputs})
-    # Nothing to parse again: one file is, all the same, so that the DAG processor is seen to have taken the release.
-    return files or tuple(sorted({dag.file for dag in verdict.dags})[:1])
+    return tuple(file for file, inputs in verdict.inputs.items() if changed & {file, *inputs})
 
 
 def awaited_dags(verdict: Verdict, files: tuple[str, ...]) -> tuple[str, ...]:
@@ -162,13 +185,18 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
         if revision == live and released and not request.force and _is_of(mirror.read_verdict(live), today):
             outcome = _unchanged(mirror, released)
         else:
+            if live not in (None, revision) and mirror.read_verdict(str(live)) is None:
+                with suppress(
+                    StateError
+                ):  # as when another subdir was set since: then there is nothing to compare with
+                    _judge(mirror, state, str(live), live, Request(), server, terms)
             verdict = _judge(mirror, state, revision, live, request, server, terms)
-            outcome = _publish(mirror, state, verdict, live, request)
+            outcome = _publish(mirror, state, verdict, live, request, terms)
         if live not in (None, revision) and outcome.result != "published" and not request.dry_run:
             outcome = _renew(mirror, state, str(live), outcome, server, terms, today)
     if revision == followed and not request.dry_run:
         with mirror.locked():
-            mirror.mark_judged(revision, under={**today, "at": datetime.now(UTC).isoformat()})
+            mirror.mark_judged(revision, under={**today, "at": datetime.now(UTC).isoformat(), "opens": outcome.opens})
     return outcome
 
 
@@ -248,7 +276,33 @@ def _judge(
     return verdict
 
 
-def _publish(mirror: Mirror, state: State, verdict: Verdict, live: str | None, request: Request) -> Outcome:
+def publish_approved(source: Source, state: State, question: Question, terms: Terms) -> Outcome:
+    """Publish the revision of a question that a person has approved, unless a hold or a closed window is in the way.
+
+    Raises ``AirlockError`` as a sync does.
+    """
+    mirror = mirrors.of(state, source)
+    verdict = mirror.read_verdict(question.revision)
+    if verdict is None:
+        raise StateError(
+            f"source {source.name}: the verdict on {question.revision[:12]} cannot be read",
+            hint=f"airlock sync --ref {question.revision[:12]} judges it again",
+        )
+    live_verdict = mirror.read_verdict(question.live) if question.live else None
+    verdict = replace(verdict, changes=compare(live_verdict, verdict))
+    request = Request(who=question.who, why=question.why)
+    outcome = _publish(mirror, state, verdict, question.live, request, terms)
+    if outcome.opens and question.revision == question.head:
+        under = {**mirror.judged_under(), "opens": outcome.opens}
+        with mirror.locked():
+            mirror.mark_judged(question.revision, under=under)
+    _record(mirror, request, outcome)
+    return outcome
+
+
+def _publish(
+    mirror: Mirror, state: State, verdict: Verdict, live: str | None, request: Request, terms: Terms
+) -> Outcome:
     told = tuple(
         f"{finding.place or mirror.source.name}: {finding.message} [{finding.rule}]" for finding in verdict.findings
     )
@@ -267,12 +321,88 @@ def _publish(mirror: Mirror, state: State, verdict: Verdict, live: str | None, r
         return _unchanged(mirror, released)
     if held := holds.read(mirror):
         return _on_hold(held, verdict, common)
-    return _go_live(mirror, state, verdict, live, request, common)
+    waiting, question = _guard(mirror, verdict, live, request, terms, common)
+    return waiting or _go_live(mirror, state, verdict, live, request, common, question)
+
+
+def _guard(
+    mirror: Mirror,
+    verdict: Verdict,
+    live: str | None,
+    request: Request,
+    terms: Terms,
+    common: Mapping[str, Any],
+) -> tuple[Outcome | None, Question | None]:
+    """Return what the guards make of a revision, ``None`` when it may go live, and the question that was answered."""
+    objections = _objections(mirror, verdict, live, terms)
+    question = None
+    if to_ask := [objection for objection in objections if not objection.until]:
+        question = approval.of(mirror, verdict, live, to_ask, request.why)
+        if question.answer != "approved":
+            return _ask(mirror, question, verdict, request, terms, common), None
+    if of_time := [objection for objection in objections if objection.until]:
+        told = "; ".join(objection.message for objection in of_time)
+        message = f"{verdict.summary}; not published: {told}"
+        opens = max((objection.until for objection in of_time), key=datetime.fromisoformat)
+        lines = verdict.changes.lines
+        closed = Outcome(
+            result="waiting", reason="OutsideWindow", message=message, opens=opens, changes=lines, **common
+        )
+        return closed, None
+    return None, question
+
+
+def _objections(mirror: Mirror, verdict: Verdict, live: str | None, terms: Terms) -> tuple[Objection, ...]:
+    settings = guards.settings.of(
+        terms.policy().guards,
+        _policy_of(mirror, verdict.revision).guards,
+        _policy_of(mirror, live).guards if live else {},
+    )
+    return guards.check(
+        verdict,
+        mirror.read_verdict(live) if live else None,
+        settings,
+        touched=frozenset(_touched(mirror, verdict, live)),
+        source=mirror.source.name,
+        now=datetime.now(UTC),
+    )
+
+
+def _policy_of(mirror: Mirror, revision: str) -> Policy:
+    """Return the policy of a revision's repository as far as it is right: what is wrong in it is a finding."""
+    text = git.read_blob(mirror.path, f"{revision}:{policies.FILE}") or b""
+    return policies.parse(text.decode("utf-8", "replace"))[0]
+
+
+def _ask(
+    mirror: Mirror,
+    question: Question,
+    verdict: Verdict,
+    request: Request,
+    terms: Terms,
+    common: Mapping[str, Any],
+) -> Outcome:
+    if request.force:
+        question = replace(question, answer="", who="")
+    with mirror.locked():
+        approval.write(mirror, question)
+    if terms.ask and not question.answer:
+        page = approval.page(mirror.source.name, question, verdict.changes.lines)
+        terms.ask(mirror.source.name, question.run_id, page, request.force)
+    message = f"{verdict.summary}; not published: {question}"
+    return Outcome(result="waiting", reason="ApprovalNeeded", message=message, changes=verdict.changes.lines, **common)
 
 
 def _go_live(
-    mirror: Mirror, state: State, verdict: Verdict, live: str | None, request: Request, common: Mapping[str, Any]
+    mirror: Mirror,
+    state: State,
+    verdict: Verdict,
+    live: str | None,
+    request: Request,
+    common: Mapping[str, Any],
+    approved: Question | None,
 ) -> Outcome:
+    """Publish; ``approved`` is the question that a person has answered, if one had to be asked."""
     affected = affected_files(mirror, verdict, live)
     awaited = awaited_dags(verdict, affected)
     live_verdict = mirror.read_verdict(live) if live else None
@@ -283,8 +413,17 @@ def _go_live(
         if held := holds.read(mirror):  # since the sync began
             return _on_hold(held, verdict, common)
         release = releases.publish(
-            mirror, verdict, expected=live, who=request.who, why=request.why, changes=verdict.changes, lock=lock
+            mirror,
+            verdict,
+            expected=live,
+            who=approved.who if approved else request.who,
+            why=approved.why if approved else request.why,
+            changes=verdict.changes,
+            kind="approved" if approved else "release",
+            lock=lock,
         )
+        if release and approval.read(mirror):
+            approval.write(mirror, None)
     if release is None:
         return Outcome(
             result="unchanged", reason="LostRace", message="another release was published meanwhile", **common
@@ -322,7 +461,7 @@ def _unchanged(mirror: Mirror, release: Release) -> Outcome:
 
 def system_dags(source: str) -> tuple[str, ...]:
     """Return the ids of Airlock's own DAGs for one source."""
-    return (f"airlock_sync_{source}", f"airlock_release_{source}")
+    return (f"airlock_sync_{source}", f"airlock_release_{source}", f"airlock_approval_{source}")
 
 
 def _owners(mirror: Mirror, state: State) -> Mapping[str, str]:

@@ -67,7 +67,12 @@ def terms(environ: Mapping[str, str]) -> sync.Terms:
         limits=limits.load(environ),
         unfinished=stack.unfinished_runs,
         bundle_of=partial(stack.bundle_of, among=others) if others else None,
+        ask=_ask,
     )
+
+
+def _ask(source: str, run_id: str, page: Mapping[str, Any], again: bool) -> None:  # noqa: FBT001
+    stack.start_run(f"airlock_approval_{source}", run_id, page, again=again)
 
 
 def confirm(

@@ -1,6 +1,7 @@
 """The watcher of a source: a trigger that asks for a sync while upstream is ahead of what was judged.
 
-It also asks when the environment or the policy is another one than that of the last judgement, as after an upgrade.
+It also asks when the environment or the policy is another one than that of the last judgement, as after an upgrade, and
+when the publish window opens for which a revision waits.
 
 It compares two states (upstream's branch, and the last revision that a sync brought to its end) instead of remembering
 events, so that a lost wake-up, a restart or a killed sync is made good by itself. While nothing changed it costs one
@@ -55,6 +56,7 @@ class SourceWatcher(BaseEventTrigger):
             try:
                 revision = await asyncio.to_thread(self._upstream)
                 judged = await asyncio.to_thread(mirror.judged_revision)
+                is_due = await asyncio.to_thread(_is_due, mirror)
                 if failures:
                     self.log.info("source %s: upstream answers again", self.name)
                 failures = 0
@@ -64,8 +66,8 @@ class SourceWatcher(BaseEventTrigger):
                     self.log.warning(
                         "source %s: %s; live stays as it is, and upstream is asked again", self.name, error
                     )
-                revision = judged = None
-            is_new = revision is not None and (revision != judged or is_other)
+                revision, judged, is_due = None, None, False
+            is_new = revision is not None and (revision != judged or is_other or is_due)
             if is_new and (revision != asked[0] or time.monotonic() - asked[1] > _ASK_AGAIN_S):
                 asked = (str(revision), time.monotonic())
                 yield TriggerEvent({"source": self.name, "revision": revision})
@@ -93,3 +95,9 @@ class SourceWatcher(BaseEventTrigger):
         commits = {ref.name: ref.sha for ref in refs}
         wanted = following.branch_or_tag(self.source, commits)
         return commits[wanted] if wanted else None
+
+
+def _is_due(mirror: Mirror) -> bool:
+    """Tell whether a revision waits for a publish window that is open now."""
+    opens = str(mirror.judged_under().get("opens", ""))
+    return bool(opens) and datetime.fromisoformat(opens) <= datetime.now(UTC)

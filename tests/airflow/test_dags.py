@@ -33,7 +33,8 @@ def test_each_source_has_its_dags_and_there_is_one_for_each_other_duty(dags: dic
 
 def test_system_dags_run_one_at_a_time_in_their_own_pool_and_tell_what_they_do(dags: dict[str, object]) -> None:
     for dag in dags.values():
-        assert dag.max_active_runs == 1
+        # A question that nobody answers keeps no other from being asked.
+        assert (dag.max_active_runs == 1) == (not dag.dag_id.startswith("airlock_approval_"))
         assert dag.is_paused_upon_creation is False
         assert {task.pool for task in dag.tasks} == {"airlock"}
         assert dag.doc_md.strip()

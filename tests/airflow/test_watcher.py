@@ -85,6 +85,20 @@ def test_another_environment_is_asked_for_until_a_sync_has_judged_in_it(
     assert events(2.5) == []
 
 
+def test_a_revision_that_waits_for_its_window_is_asked_for_when_it_opens(
+    events: Callable[[float], list[dict[str, object]]], upstream: Upstream, watched: Mirror
+) -> None:
+    revision = upstream.push({"a.py": "1"})
+    judge(watched, upstream, revision)
+    under = {**sync.circumstances(watched, Policy()), "at": "2999-01-01T00:00:00+00:00"}
+    with watched.locked():
+        watched.mark_judged(revision, under={**under, "opens": "2999-01-01T08:00:00+01:00"})
+    assert events(2.5) == []
+    with watched.locked():
+        watched.mark_judged(revision, under={**under, "opens": "2026-01-01T08:00:00+01:00"})
+    assert events(3.5) == [{"source": "dags", "revision": revision}]
+
+
 def test_a_revision_whose_sync_was_lost_is_asked_for_by_the_next_watcher(
     events: Callable[[float], list[dict[str, object]]], upstream: Upstream
 ) -> None:

@@ -25,7 +25,7 @@ BROKEN = Finding(
     hint="set it",
 )
 WARNED = Finding(rule="import-budget", severity="warning", message="12 s", file="dags/slow.py")
-WHOLE = Finding(rule="mass-removal", severity="warning", message="3 of 6 live DAGs would be removed")
+WHOLE = Finding(rule="discovery", severity="warning", message="3 of 6 live DAGs would be removed")
 JUDGED = verdict(
     "working tree",
     result="rejected",
@@ -157,7 +157,7 @@ def test_github_annotates_the_line() -> None:
     broken, warned, whole, suppressed, unchecked, summary = formats.render("github", JUDGED, "etl/").split("\n")
     assert broken == ("::error file=etl/dags/my étl.py,line=7,title=airlock import-error::KeyError: 'a'%0Ahint: set it")
     assert warned == "::warning file=etl/dags/slow.py,line=1,title=airlock import-budget::12 s"
-    assert whole == "::warning title=airlock mass-removal::3 of 6 live DAGs would be removed"
+    assert whole == "::warning title=airlock discovery::3 of 6 live DAGs would be removed"
     assert suppressed == "::notice title=airlock tags (suppressed)::old.py: no tag (May)"
     assert unchecked == "::notice title=airlock::unknown-pool: not checked: why"
     assert summary == JUDGED.summary

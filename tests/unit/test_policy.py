@@ -44,7 +44,7 @@ def test_every_setting_is_read() -> None:
         [rules.import-budget]
         severity = "error"
         seconds = 5
-        [rules.mass-removal]
+        [guards]
         share = 0.25
         at_least = 10
         [rules.unknown-pool]
@@ -64,7 +64,7 @@ def test_every_setting_is_read() -> None:
     assert policy.severities == {"import-budget": "error", "version-inflation": "off"}
     options = Policies(repository=policy).options()
     assert options["import-budget"] == {"seconds": 5.0}
-    assert options["mass-removal"] == {"share": 0.25, "at_least": 10}
+    assert policy.guards == {"share": 0.25, "at_least": 10}
     assert options["unknown-pool"] == {"pools": ("small",)}
     assert options["owner"] == {"allowed": (("team-*",),)}
     assert options["tags"] == {"required": ("team:*",)}
@@ -82,7 +82,7 @@ def test_every_setting_is_read() -> None:
         ("[rules.import-budget]\nsecond = 1\n", "rules.import-budget.second: unknown key; did you mean seconds?"),
         ("[rules.import-budget]\nseconds = -1\n", "rules.import-budget.seconds: must be a number above 0, not -1"),
         ("[rules.import-budget]\nseconds = true\n", "rules.import-budget.seconds: must be a number above 0, not True"),
-        ("[rules.mass-removal]\nshare = 50\n", "rules.mass-removal.share: must be a number from 0 to 1, not 50"),
+        ("[guards]\nshare = 50\n", "guards.share: must be a number from 0 to 1, not 50"),
         ("[rules.retries]\nat_least = 1.5\n", "rules.retries.at_least: must be a whole number, 0 or more, not 1.5"),
         ("[rules.tags]\nrequired = []\n", "rules.tags.required: must be a list of names, not []"),
         ('[rules.tags]\nrequired = "a"\n', "rules.tags.required: must be a list of names, not 'a'"),
@@ -165,7 +165,6 @@ def test_the_deployment_can_only_tighten(repository: Policy, deployment: Policy,
         ("import-budget", "seconds", "3", "5", 3.0),
         ("import-budget", "seconds", None, "60", 10.0),
         ("import-budget", "seconds", "60", None, 60.0),
-        ("mass-removal", "share", "0.9", "0.2", 0.2),
         ("retries", "at_least", "1", "2", 2),
         ("retries", "at_most", "5", "3", 3),
         ("retries", "at_most", None, "3", 3),

@@ -110,4 +110,6 @@ def _text(source: SourceStatus) -> str:
         lines += [f"    {line}" for finding in source.last_verdict.findings for line in report.finding_lines(finding)]
     if source.hold:
         lines.append(f"  {Hold(**source.hold)}; airlock resume ends it")
+    if source.question:
+        lines.append(f"  {source.question}; see airlock_approval_{source.name} in the UI")
     return "\n".join(lines)

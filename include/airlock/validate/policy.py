@@ -11,6 +11,9 @@ Both files have one strict schema, made of the rules themselves::
     path = "legacy/*.py"
     reason = "moves to the factory in May"
 
+    [guards]
+    protected = ["billing_*"]
+
 Faults of the repository's file are findings of its revision; those of the deployment's are errors for its operator.
 """
 
@@ -29,6 +32,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from airlock.errors import ConfigError
+from airlock.guards import settings as guards
 from airlock.validate import rules
 from airlock.validate.outcome import Fault
 
@@ -55,11 +59,12 @@ class Exemption:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What one file asks for: severities and options by rule, and exceptions."""
+    """What one file asks for: severities and options by rule, exceptions, and settings of the guards."""
 
     severities: Mapping[str, Level] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     exceptions: tuple[Exemption, ...] = ()
+    guards: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -176,7 +181,7 @@ class _Reader:
         self.faults: list[Fault] = []
 
     def policy(self, document: Mapping[str, Any]) -> Policy:
-        self._unknown("", document, ("rules", "exceptions"))
+        self._unknown("", document, ("rules", "exceptions", "guards"))
         severities: dict[str, Level] = {}
         options: dict[str, dict[str, Any]] = {}
         for name, settings in self._table("rules", document.get("rules", {})).items():
@@ -189,18 +194,32 @@ class _Reader:
             self._unknown(f"rules.{name}.", table, ("severity", *known))
             if "severity" in table and (level := self._severity(name, table["severity"])):
                 severities[name] = level
-            for key, option in known.items():
-                if key in table:
-                    try:
-                        options.setdefault(name, {})[key] = option.read(table[key])
-                    except ValueError as error:
-                        self._fault(f"rules.{name}.{key}: {error}, not {table[key]!r}", key)
+            if read := self._options(f"rules.{name}.", known, table):
+                options[name] = read
         exceptions = document.get("exceptions", [])
         if not isinstance(exceptions, list):
             self._fault("exceptions: must be a list of tables: [[exceptions]]", "exceptions")
             exceptions = []
         found = (self._exemption(f"exceptions[{number}]", table) for number, table in enumerate(exceptions))
-        return Policy(severities=severities, options=options, exceptions=tuple(one for one in found if one))
+        exemptions = tuple(one for one in found if one)
+        return Policy(severities=severities, options=options, exceptions=exemptions, guards=self._guards(document))
+
+    def _guards(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        table = self._table("guards", document.get("guards", {}))
+        known = {option.name: option for option in guards.OPTIONS}
+        self._unknown("guards.", table, tuple(known))
+        return self._options("guards.", known, table)
+
+    def _options(self, prefix: str, known: Mapping[str, rules.Option], table: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of a table's options as far as they are right."""
+        read = {}
+        for key, option in known.items():
+            if key in table:
+                try:
+                    read[key] = option.read(table[key])
+                except ValueError as error:
+                    self._fault(f"{prefix}{key}: {error}, not {table[key]!r}", key)
+        return read
 
     def _severity(self, rule: str, value: Any) -> Level | None:
         if value not in _LEVELS:

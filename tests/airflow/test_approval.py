@@ -1,0 +1,354 @@
+"""What a guard stops, what a person's answer does, and what makes a question void, with real syncs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.upstream import Upstream
+
+from airlock import (
+    approval,
+    approval_task,
+    hold,
+    mirror as mirrors,
+    release as releases,
+    resume,
+    status,
+    sync,
+)
+from airlock.errors import ConfigError, OperatorError
+from airlock.mirror import Mirror
+from airlock.source import Source
+from airlock.state import State
+from airlock.validate.answers import Answers
+from airlock.validate.policy import parse
+
+DAG_FILE = """
+from airflow.sdk import dag, task
+
+
+@dag(schedule="@daily", tags={tags!r})
+def {name}():
+    @task
+    def work():
+        print("{name}")
+
+    work()
+
+
+{name}()
+"""
+CLOSED = f'[[guards.freezes]]\ncron = "0 0 * * *"\nhours = {24 * 3}\n'
+BOB = {"id": "2", "name": "bob"}
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    return State(root=tmp_path / "state")
+
+
+@pytest.fixture
+def source(upstream: Upstream) -> Source:
+    return Source(name="dags", repo_url=upstream.url)
+
+
+@pytest.fixture
+def mirror(state: State, source: Source) -> Mirror:
+    return mirrors.of(state, source)
+
+
+@pytest.fixture
+def asked() -> list[tuple[str, Mapping[str, Any]]]:
+    """The questions that were put to Airflow."""
+    return []
+
+
+@pytest.fixture
+def run(state: State, source: Source, asked: list[tuple[str, Mapping[str, Any]]]) -> Callable[..., sync.Outcome]:
+    def run_now(policy: str = "", **request: object) -> sync.Outcome:
+        terms = sync.Terms(
+            policy=lambda: parse(policy)[0], ask=lambda _source, run_id, page, _again: asked.append((run_id, page))
+        )
+        return sync.run(source, state, sync.Request(**request), Answers(), terms)  # type: ignore[arg-type]
+
+    return run_now
+
+
+@pytest.fixture
+def reply(
+    state: State, upstream: Upstream, tmp_path: Path, asked: list[tuple[str, Mapping[str, Any]]]
+) -> Callable[..., sync.Outcome | None]:
+    """Return a function that runs the tasks after an answer as Airflow does."""
+    bundle = {
+        "name": "dags",
+        "classpath": "airlock.bundle.AirlockDagBundle",
+        "kwargs": {"repo_url": upstream.url},
+    }
+    environ = {
+        "AIRLOCK_STATE": str(state.root),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
+    }
+
+    def reply_now(option: str, user: Mapping[str, str] | None = BOB, policy: str = "") -> sync.Outcome | None:
+        (tmp_path / "policy.toml").write_text(policy)
+        told = {"chosen_options": [option], "responded_by_user": user}
+        context = {
+            "dag_run": SimpleNamespace(run_id=asked[-1][0]),
+            "ti": SimpleNamespace(xcom_pull=lambda task_ids: {"ask": told}[task_ids]),
+        }
+        within = {**environ, "AIRLOCK_POLICY": str(tmp_path / "policy.toml")}
+        if option == "Approve":
+            outcome = approval_task.publish("dags", context, within)
+            approval_task.close("dags", context, within)
+            return outcome
+        approval_task.close("dags", context, within)
+        return None
+
+    return reply_now
+
+
+def files(*names: str, tags: tuple[str, ...] = ()) -> dict[str, str | bytes | None]:
+    return {f"{name}.py": DAG_FILE.format(name=name, tags=list(tags)) for name in names}
+
+
+@pytest.fixture
+def cut(run: Callable[..., sync.Outcome], upstream: Upstream) -> tuple[str, str]:
+    """What is live, and a push that removes most of it."""
+    live = upstream.push(files("a", "b", "c", "d"))
+    assert run().result == "published"
+    return live, upstream.push({"a.py": None, "b.py": None, "c.py": None})
+
+
+def test_a_push_that_removes_most_dags_waits_and_a_person_lets_it_go_live(
+    run: Callable[..., sync.Outcome],
+    reply: Callable[..., sync.Outcome | None],
+    cut: tuple[str, str],
+    mirror: Mirror,
+    state: State,
+    source: Source,
+    asked: list[tuple[str, Mapping[str, Any]]],
+) -> None:
+    live, pushed = cut
+    waiting = run(why="tidy up")
+    assert (waiting.result, waiting.reason, waiting.changes) == ("waiting", "ApprovalNeeded", ("- a", "- b", "- c"))
+    assert (releases.live_revision(mirror), mirror.judged_revision()) == (live, pushed)
+    ((_, page),) = asked
+    assert "3 of 4 live DAGs would be removed: a, b, c" in page["subject"]
+    assert "- a\n- b\n- c" in page["body"]
+    question = status.read_source(state, source).question
+    assert question
+    assert str(question) == f"{pushed[:12]}: waits for approval: 3 of 4 live DAGs would be removed: a, b, c"
+
+    published = reply("Approve")
+    assert published
+    assert (published.result, published.revision, published.awaited) == ("published", pushed, ("d",))
+    newest = releases.history(mirror)[0]
+    assert (newest.kind, newest.who, newest.why, newest.changes) == (
+        "approved",
+        "bob",
+        "tidy up",
+        ("- a", "- b", "- c"),
+    )
+    assert approval.read(mirror) is None
+    assert run().reason == "AlreadyLive"
+
+
+@pytest.mark.parametrize(("user", "told"), [(BOB, "rejected by bob"), (None, "nobody answered in time")])
+def test_reject_and_time_out_leave_live_and_nobody_is_asked_again_unless_it_is_forced(
+    run: Callable[..., sync.Outcome],
+    reply: Callable[..., sync.Outcome | None],
+    cut: tuple[str, str],
+    mirror: Mirror,
+    asked: list[tuple[str, Mapping[str, Any]]],
+    user: Mapping[str, str] | None,
+    told: str,
+) -> None:
+    run()
+    reply("Reject", user)
+    again = run()
+    assert (again.reason, len(asked), releases.live_revision(mirror)) == ("ApprovalNeeded", 1, cut[0])
+    assert told in again.message
+    run(force=True)
+    assert [one[0] for one in asked] == [asked[0][0]] * 2
+    published = reply("Approve")
+    assert published
+    assert published.result == "published"
+
+
+def test_a_newer_revision_supersedes_the_question(
+    run: Callable[..., sync.Outcome],
+    reply: Callable[..., sync.Outcome | None],
+    cut: tuple[str, str],
+    upstream: Upstream,
+    mirror: Mirror,
+    state: State,
+    source: Source,
+) -> None:
+    run()
+    upstream.push({"broken.py": "1/0  # airflow dag\n"})
+    assert run().result == "rejected"
+    assert status.read_source(state, source).question is None
+    outcome = reply("Approve")
+    assert outcome
+    assert (outcome.result, outcome.reason, releases.live_revision(mirror)) == ("unchanged", "Superseded", cut[0])
+    back = upstream.push({"broken.py": None, **files("a", "b", "c")})
+    assert (run().result, releases.live_revision(mirror)) == ("published", back)
+    assert releases.history(mirror)[0].kind == "release"
+
+
+def test_another_release_supersedes_the_question_too(
+    run: Callable[..., sync.Outcome],
+    reply: Callable[..., sync.Outcome | None],
+    upstream: Upstream,
+    mirror: Mirror,
+) -> None:
+    first = upstream.push(files("a", "b", "c", "d"))
+    run()
+    second = upstream.push(files("e"))
+    run()
+    upstream.push(dict.fromkeys(("a.py", "b.py", "c.py")))
+    assert run().reason == "ApprovalNeeded"
+    assert run(ref=first).result == "published"
+    outcome = reply("Approve")
+    assert outcome
+    assert (outcome.reason, releases.live_revision(mirror)) == ("Superseded", first)
+    assert second != first
+
+
+def test_an_approval_during_a_hold_is_published_by_resume(
+    run: Callable[..., sync.Outcome],
+    reply: Callable[..., sync.Outcome | None],
+    cut: tuple[str, str],
+    mirror: Mirror,
+    state: State,
+    source: Source,
+) -> None:
+    run()
+    with mirror.locked():
+        hold.put(mirror, hold.new("dora", ""))
+    outcome = reply("Approve")
+    assert outcome
+    assert (outcome.reason, releases.live_revision(mirror)) == ("OnHold", cut[0])
+    resumed = resume.resume(source, state, Answers(), sync.Terms(), who="dora", why="")
+    assert (resumed.result, releases.history(mirror)[0].kind) == ("published", "approved")
+
+
+def test_a_closed_window_asks_nobody_and_tells_the_watcher_when_to_come_back(
+    run: Callable[..., sync.Outcome],
+    upstream: Upstream,
+    mirror: Mirror,
+    asked: list[tuple[str, Mapping[str, Any]]],
+) -> None:
+    pushed = upstream.push(files("a"))
+    waiting = run(CLOSED)
+    assert (waiting.result, waiting.reason, asked) == ("waiting", "OutsideWindow", [])
+    assert (mirror.judged_revision(), releases.live_revision(mirror)) == (pushed, None)
+    assert datetime.fromisoformat(str(mirror.judged_under()["opens"])) > datetime.now(UTC) + timedelta(days=1)
+    assert run().result == "published"
+    assert mirror.judged_under()["opens"] == ""
+
+
+def test_an_approval_does_not_open_a_window(
+    run: Callable[..., sync.Outcome],
+    reply: Callable[..., sync.Outcome | None],
+    cut: tuple[str, str],
+    mirror: Mirror,
+) -> None:
+    assert run(CLOSED).reason == "ApprovalNeeded"
+    outcome = reply("Approve", policy=CLOSED)
+    assert outcome
+    assert (outcome.reason, releases.live_revision(mirror)) == ("OutsideWindow", cut[0])
+    assert mirror.judged_under()["opens"] == outcome.opens != ""
+    assert run().result == "published"
+    newest = releases.history(mirror)[0]
+    assert (newest.kind, newest.who) == ("approved", "bob")
+
+
+def test_protected_dags_are_those_of_what_is_live_and_a_helper_counts(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror
+) -> None:
+    upstream.push(
+        {
+            "a.py": "import words\n" + DAG_FILE.format(name="a", tags=[]),
+            "words.py": "WORD = 1\n",
+            "airlock.toml": '[guards]\nprotected = ["a"]\n',
+            **files("pay", tags=("protected",)),
+            **files("b"),
+        }
+    )
+    assert run().result == "published"
+    upstream.push({"words.py": "WORD = 2\n", "airlock.toml": None, **files("pay"), **files("b", tags=("x",))})
+    waiting = run()
+    assert waiting.reason == "ApprovalNeeded"
+    question = approval.read(mirror)
+    assert question
+    assert question.objections == ("a is protected and would be changed", "pay is protected and would be changed")
+
+
+def test_an_unreadable_verdict_of_live_disarms_no_guard(
+    run: Callable[..., sync.Outcome], cut: tuple[str, str], mirror: Mirror
+) -> None:
+    from airlock import git
+
+    git.run(mirror.path, "notes", "--ref=refs/notes/verdicts", "remove", cut[0])
+    assert run().reason == "ApprovalNeeded"
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", "soon", "nan", "1e9"])
+def test_a_time_out_that_makes_no_sense_is_told(hours: str) -> None:
+    with pytest.raises(ConfigError, match="AIRLOCK_APPROVAL_HOURS"):
+        approval.time_out({"AIRLOCK_APPROVAL_HOURS": hours})
+    assert approval.time_out({}) == timedelta(hours=24)
+
+
+def test_the_dag_asks_before_it_publishes_and_rejects_when_nobody_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+    from airlock.approval_dag import build
+
+    monkeypatch.setenv("AIRLOCK_APPROVAL_HOURS", "2")
+    dag = build(Source(name="dags", repo_url="https://host/x.git"))
+    ask = dag.get_task("ask")
+    assert isinstance(ask, ApprovalOperator)
+    assert (ask.response_timeout, ask.defaults, ask.downstream_task_ids) == (
+        timedelta(hours=2),
+        ["Reject"],
+        {"publish"},
+    )
+    assert dag.get_task("publish").downstream_task_ids == {"confirm", "close"}
+
+
+def test_a_question_that_was_asked_is_not_asked_again_and_other_failures_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time import comms, task_runner
+
+    from airlock import stack
+
+    class Supervisor:
+        def __init__(self, error: ErrorType, *, raises: bool) -> None:
+            self.answer, self.raises = comms.ErrorResponse(error=error), raises
+
+        def send(self, message: comms.TriggerDagRun) -> object:
+            assert (message.dag_id, message.run_id, message.conf) == ("d", "r", {"body": "b"})
+            if self.raises:
+                raise AirflowRuntimeError(self.answer)
+            return self.answer
+
+    for raises in (True, False):
+        known = Supervisor(ErrorType.DAGRUN_ALREADY_EXISTS, raises=raises)
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", known, raising=False)
+        stack.start_run("d", "r", {"body": "b"})
+        broken = Supervisor(ErrorType.API_SERVER_ERROR, raises=raises)
+        monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", broken, raising=False)
+        with pytest.raises(OperatorError, match="did not start d"):
+            stack.start_run("d", "r", {"body": "b"})
