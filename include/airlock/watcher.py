@@ -18,7 +18,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airlock import credentials, git, mirror as mirrors, source as sources, state as states, sync
+from airlock import mirror as mirrors, source as sources, state as states, sync, upstream
 from airlock.errors import AirlockError
 from airlock.mirror import Mirror
 from airlock.validate import policy
@@ -53,7 +53,7 @@ class SourceWatcher(BaseEventTrigger):
         is_other = await asyncio.to_thread(self._are_other_circumstances, mirror)
         while True:
             try:
-                revision = await asyncio.to_thread(self._upstream)
+                revision = await asyncio.to_thread(upstream.revision, self.source)
                 judged = await asyncio.to_thread(mirror.judged_revision)
                 if failures:
                     self.log.info("source %s: upstream answers again", self.name)
@@ -84,9 +84,3 @@ class SourceWatcher(BaseEventTrigger):
         except AirlockError:
             return False  # the next sync says what is wrong
         return any(under.get(name) != value for name, value in today.items())
-
-    def _upstream(self) -> str | None:
-        with credentials.access(self.source) as upstream:
-            wanted = f"refs/heads/{self.source.branch}"
-            refs = git.ls_remote(upstream.url, subject=f"source {self.name}", env=upstream.env)
-        return next((ref.sha for ref in refs if ref.name == wanted), None)
