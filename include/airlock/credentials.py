@@ -12,10 +12,14 @@ from airlock.source import Source
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """The URL of a source's upstream, and what git has to find in its environment. ``env`` holds secrets."""
+    """The URL of a source's upstream, and what git has to find in its environment. ``env`` holds secrets.
+
+    ``token`` is the connection's password or the token of its GitHub App, for the API of the same server.
+    """
 
     url: str
     env: dict[str, str] = field(default_factory=dict, repr=False)
+    token: str = field(default="", repr=False)
 
 
 @contextmanager
@@ -42,4 +46,4 @@ def access(source: Source) -> Iterator[Access]:
             f"source {source.name}: neither repo_url nor the host of connection {source.git_conn_id!r} is set"
         )
     with hook.configure_hook_env():
-        yield Access(url=str(hook.repo_url), env=dict(hook.env))
+        yield Access(url=str(hook.repo_url), env=dict(hook.env), token=hook.auth_token or "")

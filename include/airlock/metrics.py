@@ -33,3 +33,10 @@ def confirmed(source: str, confirmation: Mapping[str, Any]) -> None:
     from airflow.sdk.observability import stats
 
     stats.timing("airlock.publish_to_live", confirmation["publish_to_live_s"] * 1000, tags={"source": source})
+
+
+def troubled(source: str, kind: str, *, is_so: bool) -> None:
+    """Tell whether the watchdog sees a kind of trouble."""
+    from airflow.sdk.observability import stats
+
+    stats.gauge("airlock.trouble", int(is_so), tags={"source": source, "kind": kind})

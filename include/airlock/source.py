@@ -22,6 +22,7 @@ _VARIABLE = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _TAG = re.compile(r"[A-Za-z0-9_*?\[][A-Za-z0-9._/@+*?\[\]!-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+FORGES = ("github", "gitlab", "gitea")
 _BASE_KWARGS = {"refresh_interval", "view_url_template"}  # of BaseDagBundle; Airflow reads them
 
 
@@ -31,7 +32,8 @@ class Source:
 
     ``git_conn_id`` names an Airflow connection of type ``git`` that has the credentials, and the URL where ``repo_url``
     is empty. ``tag`` or ``commit`` is followed instead of the branch; a tag may be a pattern, whose newest version
-    counts. ``poll_interval_s`` is the time between two looks at upstream, in seconds.
+    counts. ``poll_interval_s`` is the time between two looks at upstream, in seconds. ``forge`` is the kind of server
+    that is told how each commit fared; empty: none is.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Source:
     subdir: str = ""
     git_conn_id: str = ""
     poll_interval_s: float = 5.0
+    forge: str = ""
 
     @property
     def follows(self) -> str:
@@ -176,6 +179,12 @@ def _check(source: Source, *, path: str) -> None:
         )
     if source.poll_interval_s < 1:
         raise ConfigError(f"{path}.poll_interval_s: {source.poll_interval_s} is too short", hint="at least 1 second")
+    if source.forge and source.forge not in FORGES:
+        raise ConfigError(f"{path}.forge: {source.forge!r} is unknown", hint=f"known: {', '.join(FORGES)}")
+    if source.forge and not source.git_conn_id:
+        raise ConfigError(
+            f"{path}.forge: needs git_conn_id", hint="the connection's password is the token that sets commit statuses"
+        )
 
 
 def _from_config_file(environ: Mapping[str, str]) -> str:

@@ -54,7 +54,7 @@ from airlock.verdict import Verdict, compare
 log = logging.getLogger(__name__)
 
 RECORD = "sync"
-SYSTEM_DAGS = ("airlock_lockfile", "airlock_housekeeping", "airlock_rehearsal")
+SYSTEM_DAGS = ("airlock_lockfile", "airlock_housekeeping", "airlock_rehearsal", "airlock_watchdog")
 Result = Literal["published", "unchanged", "passed", "waiting", "rejected", "error"]
 
 

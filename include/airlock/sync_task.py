@@ -20,6 +20,7 @@ from airlock import (
     sync,
 )
 from airlock.errors import AirlockError
+from airlock.forge import delivery as forges, status as statuses
 from airlock.notify import delivery
 from airlock.validate import limits, policy as policies
 from airlock.validate.answers import Answers
@@ -44,8 +45,11 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
     started, mirror = time.monotonic(), mirrors.of(state, source)
     try:
         outcome = sync.run(source, state, request, Answers(stack.resolve), terms(environ))
-    except AirlockError:
+    except AirlockError as error:
         metrics.synced(mirror, "error", None, time.monotonic() - started)
+        fetched = mirror.upstream_revision()
+        if fetched and fetched != mirror.judged_revision() and not request.ref and not request.dry_run:
+            forges.tell(mirror, statuses.failed({"source": name, "revision": fetched}, error.reason, _page(context)))
         raise
     _tell(outcome, mirror)
     verdict = mirror.read_verdict(outcome.revision) if outcome.revision else None
@@ -53,6 +57,8 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
     # The message about a release waits until Airflow has it.
     if outcome.result != "published" and not request.dry_run:
         delivery.tell(mirror, outcome.to_json(), context, environ)
+    if not request.dry_run:
+        forges.tell(mirror, statuses.judged(outcome.to_json(), _page(context)))
     return outcome
 
 
@@ -87,12 +93,19 @@ def confirm(
     mirror = mirrors.of(state, source)
     if document["release"] is None or confirms.is_confirmed(mirror, document["release"]):
         log.info("there is nothing to confirm: %s", document["message"])
+        if document["release"] is not None:
+            forges.tell(mirror, statuses.live(document, _page(context)))
         return None
-    done = confirms.confirm(state.enquiry(source.name), mirror, document["release"], document["awaited"])
+    try:
+        done = confirms.confirm(state.enquiry(source.name), mirror, document["release"], document["awaited"])
+    except AirlockError as error:
+        forges.tell(mirror, statuses.failed(document, error.reason, _page(context)))
+        raise
     if done is None:
         log.info("release %s was superseded before the DAG processor showed it", document["release"])
         return None
     if isinstance(done, confirms.Regression):
+        forges.tell(mirror, statuses.withdrawn(document, _page(context)))
         healed = heals.heal(mirror, state, done)
         if healed:
             confirms.confirm(state.enquiry(source.name), mirror, healed.release or 0, healed.awaited)
@@ -101,6 +114,7 @@ def confirm(
     log.info("release %s is in Airflow, %.1f s after it was published", done.release, done.publish_to_live_s)
     metrics.confirmed(source.name, asdict(done))
     delivery.tell(mirror, document, context, environ)
+    forges.tell(mirror, statuses.live(document, _page(context)))
     return asdict(done)
 
 
@@ -110,6 +124,11 @@ def who(context: Mapping[str, Any]) -> str:
         return str(user)
     events = [event for group in (context.get("triggering_asset_events") or {}).values() for event in group]
     return "webhook" if any((event.extra or {}).get("from_rest_api") for event in events) else "poll"
+
+
+def _page(context: Mapping[str, Any]) -> str:
+    """Return the address of the task in the UI, whose log has the findings."""
+    return str(getattr(context["ti"], "log_url", ""))
 
 
 def _tell(outcome: sync.Outcome, mirror: mirrors.Mirror) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airlock import credentials, following, git, mirror as mirrors, source as sources, state as states, sync
+from airlock import mirror as mirrors, source as sources, state as states, sync, upstream
 from airlock.errors import AirlockError
 from airlock.mirror import Mirror
 from airlock.validate import policy
@@ -54,7 +54,7 @@ class SourceWatcher(BaseEventTrigger):
         is_other = await asyncio.to_thread(self._are_other_circumstances, mirror)
         while True:
             try:
-                revision = await asyncio.to_thread(self._upstream)
+                revision = await asyncio.to_thread(upstream.revision, self.source)
                 judged = await asyncio.to_thread(mirror.judged_revision)
                 is_due = await asyncio.to_thread(_is_due, mirror)
                 if failures:
@@ -86,15 +86,6 @@ class SourceWatcher(BaseEventTrigger):
         except AirlockError:
             return False  # the next sync says what is wrong
         return any(under.get(name) != value for name, value in today.items())
-
-    def _upstream(self) -> str | None:
-        if self.source.commit:
-            return self.source.commit
-        with credentials.access(self.source) as upstream:
-            refs = git.ls_remote(upstream.url, subject=f"source {self.name}", env=upstream.env)
-        commits = {ref.name: ref.sha for ref in refs}
-        wanted = following.branch_or_tag(self.source, commits)
-        return commits[wanted] if wanted else None
 
 
 def _is_due(mirror: Mirror) -> bool:

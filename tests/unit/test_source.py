@@ -51,6 +51,8 @@ def test_the_list_is_read_from_the_configuration_file_of_airflow(tmp_path: Path)
         ({"repo_url": "https://dora:s3cret@host/x"}, "kwargs.repo_url: https://***@host/x holds a password"),
         ({"poll_interval_s": 0.1}, "kwargs.poll_interval_s: 0.1 is too short"),
         ({"repo_url": None}, "kwargs.repo_url: missing"),
+        ({"forge": "githup", "git_conn_id": "c"}, "kwargs.forge: 'githup' is unknown\nhint: known: github"),
+        ({"forge": "gitea"}, "kwargs.forge: needs git_conn_id"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_path(kwargs: dict[str, Any], message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airlock.errors import AirlockError
@@ -35,10 +35,24 @@ def tell(
     except AirlockError as error:
         log.warning("nobody was notified: %s", error)
         return None
+    _deliver_all(event, receivers, context)
+    return event
+
+
+def send(event: Event, context: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+    """Tell everybody who is configured of an event, whoever remembers that; else like ``tell``."""
+    try:
+        receivers = settings.load(environ)
+    except AirlockError as error:
+        log.warning("nobody was notified: %s", error)
+        return
+    _deliver_all(event, receivers, context)
+
+
+def _deliver_all(event: Event, receivers: Iterable[Receiver], context: Mapping[str, Any]) -> None:
     for receiver in receivers:
         if event.kind in receiver.on:
             _deliver(receiver, event, context)
-    return event
 
 
 def _deliver(receiver: Receiver, event: Event, context: Mapping[str, Any]) -> None:

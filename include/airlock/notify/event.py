@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from airlock.mirror import Mirror
 
 RECORD = "notified"
-Kind = Literal["rejected", "waiting", "published", "rolled-back", "recovered"]
-KINDS: tuple[Kind, ...] = ("rejected", "waiting", "published", "rolled-back", "recovered")
+Kind = Literal["rejected", "waiting", "published", "rolled-back", "recovered", "stalled", "not-picked-up"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _MOST_LINES = 20
 
 
