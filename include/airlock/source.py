@@ -166,12 +166,6 @@ def _check(source: Source, *, path: str) -> None:
         )
     if source.repo_url.startswith("-"):
         raise ConfigError(f"{path}.repo_url: {source.repo_url!r} is not a URL")
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/@+-]*", source.branch) or ".." in source.branch:
-        raise ConfigError(f"{path}.branch: {source.branch!r} cannot be a branch")
-    if source.tag and (not _TAG.fullmatch(source.tag) or ".." in source.tag):
-        raise ConfigError(f"{path}.tag: {source.tag!r} cannot be a tag", hint="a name, or a pattern such as v*")
-    if source.commit and not _COMMIT.fullmatch(source.commit):
-        raise ConfigError(f"{path}.commit: {source.commit!r} is not a whole commit", hint="give all 40 digits")
     parts = Path(source.subdir).parts
     if os.path.isabs(source.subdir) or ".." in parts or ".git" in parts:
         raise ConfigError(
@@ -179,12 +173,22 @@ def _check(source: Source, *, path: str) -> None:
         )
     if source.poll_interval_s < 1:
         raise ConfigError(f"{path}.poll_interval_s: {source.poll_interval_s} is too short", hint="at least 1 second")
+    _check_followed(source, path=path)
     if source.forge and source.forge not in FORGES:
         raise ConfigError(f"{path}.forge: {source.forge!r} is unknown", hint=f"known: {', '.join(FORGES)}")
     if source.forge and not source.git_conn_id:
         raise ConfigError(
             f"{path}.forge: needs git_conn_id", hint="the connection's password is the token that sets commit statuses"
         )
+
+
+def _check_followed(source: Source, *, path: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/@+-]*", source.branch) or ".." in source.branch:
+        raise ConfigError(f"{path}.branch: {source.branch!r} cannot be a branch")
+    if source.tag and (not _TAG.fullmatch(source.tag) or ".." in source.tag):
+        raise ConfigError(f"{path}.tag: {source.tag!r} cannot be a tag", hint="a name, or a pattern such as v*")
+    if source.commit and not _COMMIT.fullmatch(source.commit):
+        raise ConfigError(f"{path}.commit: {source.commit!r} is not a whole commit", hint="give all 40 digits")
 
 
 def _from_config_file(environ: Mapping[str, str]) -> str:

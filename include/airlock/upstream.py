@@ -7,7 +7,7 @@ from airlock.source import Source
 
 
 def revision(source: Source) -> str | None:
-    """Return the commit of what is followed, ``None`` when upstream has no such ref. A followed commit is not asked for.
+    """Return the commit of what is followed, ``None`` when upstream has no such ref. A commit is taken as said.
 
     Raises ``UpstreamError``, ``CommandTimeout`` and ``ConfigError``.
     """
