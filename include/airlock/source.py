@@ -32,8 +32,9 @@ class Source:
 
     ``git_conn_id`` names an Airflow connection of type ``git`` that has the credentials, and the URL where ``repo_url``
     is empty. ``tag`` or ``commit`` is followed instead of the branch; a tag may be a pattern, whose newest version
-    counts. ``poll_interval_s`` is the time between two looks at upstream, in seconds. ``forge`` is the kind of server
-    that is told how each commit fared; empty: none is.
+    counts. Revisions have to be signed where ``gpg_keys`` (exported public keys) or ``ssh_signers`` (an allowed signers
+    file of ssh-keygen) is set: paths of files that the deployment owns. ``poll_interval_s`` is the time between two
+    looks at upstream, in seconds. ``forge`` is the kind of server that is told how each commit fared; empty: none is.
     """
 
     name: str
@@ -43,6 +44,8 @@ class Source:
     commit: str = ""
     subdir: str = ""
     git_conn_id: str = ""
+    gpg_keys: str = ""
+    ssh_signers: str = ""
     poll_interval_s: float = 5.0
     forge: str = ""
 
@@ -151,6 +154,7 @@ def parse(name: str, kwargs: Mapping[str, Any], *, path: str) -> Source:
         raise ConfigError(f"{path}.kwargs: {' and '.join(several)} exclude each other", hint="give one of them")
     source = Source(name=name, **settings)
     _check(source, path=f"{path}.kwargs")
+    _check_keys(source, path=f"{path}.kwargs")
     return source
 
 
@@ -189,6 +193,12 @@ def _check_followed(source: Source, *, path: str) -> None:
         raise ConfigError(f"{path}.tag: {source.tag!r} cannot be a tag", hint="a name, or a pattern such as v*")
     if source.commit and not _COMMIT.fullmatch(source.commit):
         raise ConfigError(f"{path}.commit: {source.commit!r} is not a whole commit", hint="give all 40 digits")
+
+
+def _check_keys(source: Source, *, path: str) -> None:
+    for key in ("gpg_keys", "ssh_signers"):
+        if (name := getattr(source, key)) and not os.path.isabs(name):
+            raise ConfigError(f"{path}.{key}: {name!r} is no absolute path", hint="name a file of the deployment")
 
 
 def _from_config_file(environ: Mapping[str, str]) -> str:

@@ -31,6 +31,7 @@ from airlock import (
     hold as holds,
     mirror as mirrors,
     release as releases,
+    signature,
     tree,
 )
 from airlock.approval import Question
@@ -184,6 +185,11 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
         today = circumstances(mirror, terms.policy())
         if revision == live and released and not request.force and _is_of(mirror.read_verdict(live), today):
             outcome = _unchanged(mirror, released)
+        elif revision != live and (fault := signature.fault(mirror, revision)):
+            message = f"{revision[:12]} is neither imported nor published: {fault}"
+            outcome = Outcome(
+                source=source.name, result="rejected", reason="UntrustedCommit", message=message, revision=revision
+            )
         else:
             if live not in (None, revision) and mirror.read_verdict(str(live)) is None:
                 with suppress(

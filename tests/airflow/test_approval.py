@@ -352,3 +352,16 @@ def test_a_question_that_was_asked_is_not_asked_again_and_other_failures_are_tol
         monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", broken, raising=False)
         with pytest.raises(OperatorError, match="did not start d"):
             stack.start_run("d", "r", {"body": "b"})
+
+
+def test_a_commit_without_a_trusted_signature_is_not_even_imported(
+    upstream: Upstream, state: State, mirror: Mirror, tmp_path: Path
+) -> None:
+    (tmp_path / "signers").write_text("")
+    revision = upstream.push(files("a"))
+    source = Source(name="dags", repo_url=upstream.url, ssh_signers=str(tmp_path / "signers"))
+    outcome = sync.run(source, state, sync.Request(), Answers())
+    assert (outcome.result, outcome.reason) == ("rejected", "UntrustedCommit")
+    assert (mirror.read_verdict(revision), releases.live_revision(mirror)) == (None, None)
+    assert mirror.judged_revision() == revision
+    assert sync.run(source, state, sync.Request(force=True, ref=revision), Answers()).reason == "UntrustedCommit"

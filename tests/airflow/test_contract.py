@@ -46,6 +46,7 @@ def test_a_task_can_ask_for_what_we_need() -> None:
     assert {"bundle_name", "bundle_version"} <= comms.DagResult.model_fields.keys()
     assert comms.GetDRCount(dag_id="a", states=["queued", "running"]).type == "GetDRCount"
     assert "count" in comms.DRCount.model_fields
+    assert {"run_id", "conf", "reset_dag_run"} <= comms.TriggerDagRun.model_fields.keys()
     handled = inspect.getsource(supervisor.ActivitySubprocess._handle_request)
     assert "GetDag" in handled
     assert "GetDRCount" in handled
