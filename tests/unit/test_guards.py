@@ -58,6 +58,12 @@ def test_share_and_number_are_settings() -> None:
     assert objections(with_dags("a"), Settings(share=1)) == []
 
 
+def test_the_sample_goes_unasked_and_only_where_nothing_else_is_live() -> None:
+    sample = tuple(dag(name, tags=("sample",)) for name in "abc")
+    assert objections(with_dags("x"), live=verdict("1", dags=sample)) == []
+    assert len(objections(with_dags("x"), live=verdict("1", dags=(*sample, dag("d"))))) == 1
+
+
 def test_a_revision_without_dags_is_asked_about_once_however_few_are_live() -> None:
     assert [one.guard for one in objections(with_dags(""))] == ["empty"]
     assert [one.guard for one in objections(with_dags(""), live=with_dags("a"))] == ["empty"]
