@@ -105,8 +105,8 @@ def confirm(
         log.info("release %s was superseded before the DAG processor showed it", document["release"])
         return None
     if isinstance(done, confirms.Regression):
+        healed = heals.heal(mirror, state, done)  # first: a forge may be slow
         forges.tell(mirror, statuses.withdrawn(document, _page(context)))
-        healed = heals.heal(mirror, state, done)
         if healed:
             confirms.confirm(state.enquiry(source.name), mirror, healed.release or 0, healed.awaited)
             delivery.tell(mirror, healed.to_json(), context, environ)

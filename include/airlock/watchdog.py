@@ -110,7 +110,8 @@ def _due(mirror: Mirror) -> Trouble | None:
         return Trouble(reason=error.reason, text=error.message)
     judged = mirror.judged_revision()
     if revision is None:
-        return Trouble(reason="BranchMissing", text=f"upstream has no branch {mirror.source.branch!r}")
+        reason = "RefMissing" if mirror.source.tag else "BranchMissing"
+        return Trouble(reason=reason, text=f"upstream has no {mirror.source.follows}")
     if revision == judged:
         return None
     last = mirror.read_record(sync.RECORD) or {}

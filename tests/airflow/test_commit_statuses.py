@@ -9,7 +9,7 @@ import logging
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,13 +17,17 @@ from typing import Any
 
 import pytest
 from tests.upstream import Upstream
+from tests.verdicts import dag, verdict
 
-from airlock import confirm, mirror as mirrors, release as releases, sync_task
+from airlock import confirm, enquiry, mirror as mirrors, release as releases, sync_task
+from airlock.enquiry import Answer, ImportFault, Stored
+from airlock.errors import OperatorError
 from airlock.forge import delivery
 from airlock.forge.status import Status
 from airlock.mirror import Mirror
 from airlock.source import Source
 from airlock.state import State
+from airlock.verdict import Changes
 
 TOKEN = "s3cret-token"
 LINK = "http://127.0.0.1:8080/dags/airlock_sync_dags/runs/r/tasks/sync"
@@ -39,6 +43,7 @@ class Forge:
     posted: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
     answers: list[tuple[int, bytes]] = field(default_factory=list)
     drips: bool = False
+    on_post: Callable[[], None] = lambda: None
 
     @property
     def url(self) -> str:
@@ -61,6 +66,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.forge.posted.append((self.path, dict(self.headers), body))
+        self.forge.on_post()
         if self.forge.drips:
             for _ in range(40):
                 threading.Event().wait(0.1)
@@ -252,3 +258,54 @@ def test_a_push_is_pending_then_live_and_a_broken_one_fails(
     push("from airflow.sdk import DAG\nDAG('etl', schedule=None)\n# again\n")
     forge.answers.append((500, b""))
     assert sync_task.run("dags", context, environ).result == "published"
+
+
+def test_a_release_is_withdrawn_before_the_forge_is_told(
+    forge: Forge, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = of(forge, "gitea")
+    kwargs = {"repo_url": forge.url, "git_conn_id": "git_dags", "forge": "gitea"}
+    bundles = [{"name": "dags", "classpath": "airlock.bundle.AirlockDagBundle", "kwargs": kwargs}]
+    state = State(root=forge.root.parent / "state")
+    environ = {
+        "AIRLOCK_STATE": str(state.root),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
+    }
+    live: str | None = None
+    for digest in ("old", "new"):
+        revision = upstream.push({"etl.py": digest})
+        judged = verdict(revision, dags=(dag("etl", digest=digest),), inputs={"etl.py": ()})
+        with mirror.locked():
+            mirror.fetch(upstream.url, env={})
+            mirror.write_verdict(judged)
+            releases.publish(mirror, judged, expected=live, who="dora", why="", changes=Changes())
+        before, live = live, revision
+    seen: list[str | None] = []
+    forge.on_post = lambda: seen.append(releases.live_revision(mirror))
+    ended = threading.Event()
+
+    def processor() -> None:
+        """A DAG processor that cannot import the new revision, and can the old one."""
+        turn = 0
+        while not ended.wait(0.02):
+            if question := enquiry.asked(state.enquiry("dags")):
+                turn += 1
+                at = f"2099-01-01T00:00:{turn % 60:02d}+00:00"
+                fault = ImportFault(at=str(question.parse.get("etl.py", 0)), text="KeyError: 'X'")
+                bad = question.revision == live
+                stored = {} if bad else {"etl": Stored(version=question.revision, parsed_at=at, digest="old")}
+                errors = {"etl.py": fault} if bad else {}
+                told = Answer(revision=question.revision, at=at, dags=stored, errors=errors)
+                enquiry.answer(state.enquiry("dags"), told)
+
+    thread = threading.Thread(target=processor)
+    thread.start()
+    document = {"source": "dags", "revision": live, "release": 2, "awaited": ["etl"], "message": ""}
+    try:
+        with pytest.raises(OperatorError, match="worse in Airflow"):
+            sync_task.confirm(document, {"ti": SimpleNamespace(log_url=LINK)}, environ)
+    finally:
+        ended.set()
+        thread.join()
+    assert forge.states == [("failure", "Passed, but Airflow cannot import it: see the log of the run")]
+    assert seen == [before]

@@ -137,7 +137,9 @@ def test_an_upstream_that_cannot_be_asked_or_lacks_the_branch_is_trouble(
     upstream.push({"a.py": "1"}, branch="other")
     found = look(mirror, folder)["stalled"]
     assert found
-    assert found.reason == "BranchMissing"
+    assert found == Trouble(reason="BranchMissing", text="upstream has no branch 'main'")
+    tagged = replace(mirror, source=replace(mirror.source, tag="v*"))
+    assert look(tagged, folder)["stalled"] == Trouble(reason="RefMissing", text="upstream has no tag 'v*'")
     gone = replace(mirror, source=Source(name="dags", repo_url=str(tmp_path / "gone.git")))
     found = look(gone, folder)["stalled"]
     assert found
