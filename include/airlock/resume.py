@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from airlock import git, hold as holds, mirror as mirrors, sync
+from airlock import git, hold as holds, judgement, mirror as mirrors, sync
 from airlock.mirror import Mirror
 from airlock.source import Source
 from airlock.state import State
@@ -43,7 +43,7 @@ def newest_good(mirror: Mirror, terms: sync.Terms) -> str | None:
     head = mirror.upstream_revision()
     if head is None:
         return None
-    circumstances = sync.circumstances(mirror, terms.policy())
+    circumstances = judgement.circumstances(mirror, terms.policy())
     unreleased = ("rev-list", f"--max-count={_LOOKED_AT}", head, "--not", "--glob=refs/tags/release/*")
     for revision in git.run(mirror.path, *unreleased).text.split():
         verdict = mirror.read_verdict(revision)

@@ -9,12 +9,12 @@ Nothing is fetched, judged or restarted. Steps, and what a crash after each leav
 
 from __future__ import annotations
 
-from airlock import confirm, hold as holds, release as releases, sync, tree
+from airlock import confirm, hold as holds, judgement, publication, release as releases, tree
 from airlock.errors import UsageError
 from airlock.mirror import Mirror
+from airlock.outcome import Outcome
 from airlock.release import Release
 from airlock.state import State
-from airlock.sync import Outcome
 from airlock.verdict import Changes, Verdict, compare
 
 
@@ -39,13 +39,13 @@ def roll_back(
     affected: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
     if verdict:
-        affected = sync.affected_files(mirror, verdict, live)
-        awaited = sync.awaited_dags(verdict, affected)
+        affected = publication.affected_files(mirror, verdict, live)
+        awaited = publication.awaited_dags(verdict, affected)
         confirm.ask(state.enquiry(mirror.source.name), verdict, awaited, before)
     tree.materialise(mirror.path, target.revision, state.trees(mirror.source.name), previous=live, affected=affected)
     changes = _changes(before, verdict)
     hold = holds.new(who, why or f"rolled back to release {target.number}")
-    lock = sync.lock_digest(state)
+    lock = publication.lock_digest(state)
     with mirror.locked():
         release = releases.publish_again(mirror, target, expected=live, hold=hold, changes=changes, lock=lock)
     if release is None:
@@ -102,7 +102,7 @@ def _doubt(verdict: Verdict | None) -> str:
         return "; its verdict cannot be read any more"
     if verdict.result != "passed":
         return f"; judged again since, it is {verdict.result}"
-    if verdict.environment != sync.environment_digest():
+    if verdict.environment != judgement.environment_digest():
         return "; it was judged in another environment"
     return ""
 

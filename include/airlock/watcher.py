@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airlock import mirror as mirrors, source as sources, state as states, sync, upstream
+from airlock import judgement, mirror as mirrors, source as sources, state as states, upstream
 from airlock.errors import AirlockError
 from airlock.mirror import Mirror
 from airlock.validate import policy
@@ -82,7 +82,7 @@ class SourceWatcher(BaseEventTrigger):
         if not under or under.get("at", "") > self._since:
             return False  # also where workers differ from the triggerer: their word counts
         try:
-            today = sync.circumstances(mirror, policy.from_environment(os.environ))
+            today = judgement.circumstances(mirror, policy.from_environment(os.environ))
         except AirlockError:
             return False  # the next sync says what is wrong
         return any(under.get(name) != value for name, value in today.items())

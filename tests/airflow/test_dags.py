@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airlock import project, sync
+from airlock import judgement, project
 
 BUNDLES = [
     {"name": name, "classpath": "airlock.bundle.AirlockDagBundle", "kwargs": {"repo_url": "https://host/x.git"}}
@@ -28,7 +28,7 @@ def dags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
 
 def test_each_source_has_its_dags_and_there_is_one_for_each_other_duty(dags: dict[str, object]) -> None:
-    assert dags.keys() == {*sync.system_dags("sales"), *sync.system_dags("ops"), *sync.SYSTEM_DAGS}
+    assert dags.keys() == {*judgement.system_dags("sales"), *judgement.system_dags("ops"), *judgement.SYSTEM_DAGS}
 
 
 def test_system_dags_run_one_at_a_time_in_their_own_pool_and_tell_what_they_do(dags: dict[str, object]) -> None:

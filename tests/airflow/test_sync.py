@@ -17,6 +17,7 @@ from airlock import (
     confirm,
     enquiry,
     hold,
+    judgement,
     mirror as mirrors,
     project,
     release as releases,
@@ -183,13 +184,13 @@ def test_live_gets_a_new_verdict_in_a_new_environment_and_stays_when_it_fails(
 ) -> None:
     live = upstream.push(good("one"))
     assert run().result == "published"
-    monkeypatch.setattr(sync, "environment_digest", lambda: "another")
+    monkeypatch.setattr(judgement, "environment_digest", lambda: "another")
     renewed = run()
     assert (renewed.result, renewed.reason) == ("unchanged", "AlreadyLive")
     verdict = mirror.read_verdict(live)
     assert verdict
     assert (verdict.environment, verdict.imported + verdict.cached) == ("another", 1)
-    monkeypatch.setattr(sync, "environment_digest", lambda: "a third")
+    monkeypatch.setattr(judgement, "environment_digest", lambda: "a third")
     policy = parse('[rules.tags]\nrequired = ["team:*"]\n')[0]
     strict = sync.Terms(policy=lambda: policy)
     fails = sync.run(source, state, sync.Request(), Answers(), strict)
@@ -202,6 +203,17 @@ def test_live_gets_a_new_verdict_in_a_new_environment_and_stays_when_it_fails(
     both = sync.run(source, state, sync.Request(), Answers(), strict)
     assert (both.result, both.reason) == ("rejected", "ValidationFailed")
     assert f"{live[:12]}, which is live and stays so, no longer passes" in both.message
+
+
+def test_live_that_lacks_the_folder_that_is_followed_now_does_not_hide_why_a_push_is_rejected(
+    run: Callable[..., sync.Outcome], upstream: Upstream, state: State, mirror: Mirror
+) -> None:
+    live = upstream.push(good("one"))
+    assert run().result == "published"
+    upstream.push({"dags/bad.py": "from airflow.sdk import dag\n1/0\n"})
+    outcome = sync.run(Source(name="dags", repo_url=upstream.url, subdir="dags"), state, sync.Request(), Answers())
+    assert (outcome.result, outcome.reason) == ("rejected", "ValidationFailed")
+    assert releases.live_revision(mirror) == live
 
 
 def test_a_wrong_policy_of_the_deployment_is_an_error_that_is_recorded(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.upstream import Upstream
 
-from airlock import mirror as mirrors, sync
+from airlock import judgement, mirror as mirrors
 from airlock.mirror import Mirror
 from airlock.source import Source
 from airlock.state import State
@@ -73,7 +73,7 @@ def test_another_environment_is_asked_for_until_a_sync_has_judged_in_it(
 ) -> None:
     revision = upstream.push({"a.py": "1"})
     judge(watched, upstream, revision)
-    today = sync.circumstances(watched, Policy())
+    today = judgement.circumstances(watched, Policy())
     with watched.locked():
         watched.mark_judged(revision, under={**today, "at": "2026-01-01T00:00:00+00:00"})
     assert events(2.5) == []
@@ -90,7 +90,7 @@ def test_a_revision_that_waits_for_its_window_is_asked_for_when_it_opens(
 ) -> None:
     revision = upstream.push({"a.py": "1"})
     judge(watched, upstream, revision)
-    under = {**sync.circumstances(watched, Policy()), "at": "2999-01-01T00:00:00+00:00"}
+    under = {**judgement.circumstances(watched, Policy()), "at": "2999-01-01T00:00:00+00:00"}
     with watched.locked():
         watched.mark_judged(revision, under={**under, "opens": "2999-01-01T08:00:00+01:00"})
     assert events(2.5) == []

@@ -37,6 +37,9 @@ FORBIDDEN = {
     "sandbox": ("airlock.mirror", "airlock.release", "airlock.sync", "airlock.rehearsal", "airlock.cli", "airlock.web"),
     "rehearsal": ("airlock.sync", "airlock.cli", "airlock.web"),
     "lockfile": ("airlock.mirror", "airlock.release", "airlock.sync", "airlock.cli", "airlock.web"),
+    "outcome": ("airlock.",),
+    "judgement": ("airlock.publication", "airlock.sync", "airlock.cli", "airlock.web", "airlock.embedded"),
+    "publication": ("airlock.sync", "airlock.cli", "airlock.web", "airlock.embedded"),
     "sync": ("airlock.cli", "airlock.web", "airlock.embedded"),
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "sample_repo" not in path.parts)

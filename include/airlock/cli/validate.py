@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the verdict; exit 0 passed, 1 rejected."""
-    from airlock.sync import environment_digest
+    from airlock.judgement import environment_digest
     from airlock.validate import limits, policy, values
     from airlock.validate.answers import Answers
     from airlock.validate.forkserver import ForkServer

@@ -1,0 +1,133 @@
+"""The judgement of a revision by one deployment: on which terms, under which circumstances, beside which DAGs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airlock import __version__, release as releases, tree
+from airlock.errors import StateError
+from airlock.lockfile import distributions
+from airlock.mirror import Mirror
+from airlock.source import Source
+from airlock.state import State
+from airlock.validate.forkserver import ForkServer
+from airlock.validate.judge import Subject, judge
+from airlock.validate.limits import Limits
+from airlock.validate.policy import Policy
+from airlock.verdict import Verdict, compare
+
+log = logging.getLogger(__name__)
+
+SYSTEM_DAGS = ("airlock_lockfile", "airlock_housekeeping", "airlock_rehearsal", "airlock_watchdog")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a deployment adds to every judgement: how to read its policy, its limits, who knows a DAG's unfinished runs,
+    and who knows the other bundle that has a DAG. ``ask`` puts a question to a person: source, run id, what is
+    shown, and whether to ask again what was asked before.
+    """
+
+    policy: Callable[[], Policy] = Policy
+    limits: Limits = field(default_factory=Limits)
+    unfinished: Callable[[str], int] | None = None
+    bundle_of: Callable[[str], str | None] | None = None
+    ask: Callable[[str, str, Mapping[str, Any], bool], None] | None = None
+
+
+def environment_digest() -> str:
+    """Return the digest under which verdicts are valid: what is installed, and which Airlock judged."""
+    return f"{distributions.digest()}+airlock-{__version__}"
+
+
+def circumstances(mirror: Mirror, policy: Policy) -> dict[str, str]:
+    """Return what a verdict has to have been given under to be that of today: ``Verdict.is_valid_for`` takes it."""
+    return {"environment": environment_digest(), "policy": policy.digest, "subdir": mirror.source.subdir}
+
+
+def is_of(verdict: Verdict | None, today: Mapping[str, str]) -> bool:
+    """Tell whether there is a verdict, and it was given under these circumstances."""
+    return verdict is not None and all(getattr(verdict, name) == value for name, value in today.items())
+
+
+def of_revision(
+    mirror: Mirror,
+    state: State,
+    revision: str,
+    live: str | None,
+    server: ForkServer,
+    terms: Terms,
+    *,
+    force: bool = False,
+) -> Verdict:
+    """Return the verdict on a revision: the one that is kept, where it is of today and not to be renewed by ``force``.
+
+    It is kept then. Raises ``StateError`` with reason ``SubdirMissing`` when the revision lacks the DAG folder.
+    """
+    live_verdict = mirror.read_verdict(live) if live else None
+    known = mirror.read_verdict(revision)
+    policy = terms.policy()
+    if known and known.is_valid_for(**circumstances(mirror, policy)) and not force:
+        log.info("revision %s was judged before under the same circumstances; force judges it again", revision)
+        return replace(known, changes=compare(live_verdict, known))
+    root = server.scratch / revision
+    tree.check_out(mirror.path, revision, root)
+    if not (root / mirror.source.subdir).is_dir():
+        raise StateError(
+            f"source {mirror.source.name}: revision {revision[:12]} has no directory {mirror.source.subdir!r}",
+            hint="set subdir to the folder of the repository that holds the DAG files",
+            reason="SubdirMissing",
+        )
+    subject = Subject(
+        revision=revision,
+        root=root,
+        subdir=mirror.source.subdir,
+        bundle=mirror.source.name,
+        environment=environment_digest(),
+        owners=_owners(mirror, state),
+        live=live_verdict,
+        policy=policy,
+        unfinished=terms.unfinished,
+        bundle_of=terms.bundle_of,
+    )
+    verdict = judge(subject, server, cache=None if force else state.outcomes)
+    with mirror.locked():
+        mirror.write_verdict(verdict)
+    log.info("revision %s %s", revision, verdict.summary)
+    return verdict
+
+
+def of_live(mirror: Mirror, state: State, live: str, server: ForkServer, terms: Terms) -> Verdict | None:
+    """Return the verdict of today on what is live; ``None`` where it cannot be judged as things are now.
+
+    So it is when another ``subdir`` was set since, which live does not have.
+    """
+    verdict = mirror.read_verdict(live)
+    if is_of(verdict, circumstances(mirror, terms.policy())):
+        return verdict
+    try:
+        return of_revision(mirror, state, live, live, server, terms)
+    except StateError as error:
+        log.warning("source %s: live cannot be judged: %s", mirror.source.name, error.message)
+        return None
+
+
+def system_dags(source: str) -> tuple[str, ...]:
+    """Return the ids of Airlock's own DAGs for one source."""
+    return (f"airlock_sync_{source}", f"airlock_release_{source}", f"airlock_approval_{source}")
+
+
+def _owners(mirror: Mirror, state: State) -> Mapping[str, str]:
+    """Return the DAG ids that belong to other bundles: Airlock's own DAGs, and what other sources have live."""
+    owners = dict.fromkeys(SYSTEM_DAGS, "Airlock")
+    for other in state.sources.glob("*.git"):
+        owners.update(dict.fromkeys(system_dags(other.stem), "Airlock"))
+        if other != mirror.path:
+            theirs = Mirror(path=other, source=Source(name=other.stem))
+            live = releases.live_revision(theirs)
+            verdict = theirs.read_verdict(live) if live else None
+            owners.update({dag.dag_id: f"source {other.stem}" for dag in verdict.dags} if verdict else {})
+    return owners
