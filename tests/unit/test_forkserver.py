@@ -10,7 +10,8 @@ import pytest
 
 from airlock.errors import StateError
 from airlock.validate.answers import Answers
-from airlock.validate.forkserver import ForkServer, _Child
+from airlock.validate.ended import Child
+from airlock.validate.forkserver import ForkServer
 from airlock.validate.launch import Warm
 
 
@@ -24,17 +25,27 @@ def test_messages_that_arrive_together_are_all_heard(already_read: bool) -> None
         server._unread = bytearray(lines)
     else:
         theirs.sendall(lines)
-    children = {number: child() for number in (1, 2)}
     with selectors.DefaultSelector() as selector:
+        children = {number: child(selector) for number in (1, 2)}
         selector.register(server._control, selectors.EVENT_READ, None)
         server._serve(selector, children)
     assert [one.ended for one in children.values()] == [{"ended": 1, "code": 0}, {"ended": 2, "code": 0}]
 
 
-def child() -> _Child:
+def child(selector: selectors.BaseSelector) -> Child:
     """A child whose ends are closed already."""
     asks, _ = socket.socketpair()
-    return _Child(job={}, number=1, result=-1, output=-1, asks=asks, timeout_s=60)
+    return Child(
+        job={},
+        number=1,
+        result=-1,
+        output=-1,
+        asks=asks,
+        timeout_s=60,
+        answers=Answers(),
+        output_bytes=1,
+        selector=selector,
+    )
 
 
 class NoRoom:

@@ -14,7 +14,8 @@ from airlock.errors import OperatorError, TransientError
 from airlock.lockfile import distributions
 from airlock.validate import lint, preimport, stability
 from airlock.validate.cache import Cache
-from airlock.validate.forkserver import Ended, ForkServer
+from airlock.validate.ended import Ended
+from airlock.validate.forkserver import ForkServer
 from airlock.validate.outcome import Discovery, FileOutcome, Observed
 from airlock.validate.policy import Policy, of_repository
 from airlock.validate.refused import SOCKET, Attempt
