@@ -16,7 +16,6 @@ from airlock import (
     approval,
     approval_task,
     hold,
-    mirror as mirrors,
     release as releases,
     resume,
     status,
@@ -46,21 +45,6 @@ def {name}():
 """
 CLOSED = f'[[guards.freezes]]\ncron = "0 0 * * *"\nhours = {24 * 3}\n'
 BOB = {"id": "2", "name": "bob"}
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> State:
-    return State(root=tmp_path / "state")
-
-
-@pytest.fixture
-def source(upstream: Upstream) -> Source:
-    return Source(name="dags", repo_url=upstream.url)
-
-
-@pytest.fixture
-def mirror(state: State, source: Source) -> Mirror:
-    return mirrors.of(state, source)
 
 
 @pytest.fixture

@@ -27,20 +27,6 @@ OUTCOME = {
 }
 
 
-class ToFile(BaseNotifier):
-    """Writes what it is told to a file."""
-
-    template_fields = ("text",)
-
-    def __init__(self, *, text: str, path: str) -> None:
-        super().__init__()
-        self.text, self.path = text, path
-
-    def notify(self, context: Any) -> None:
-        with Path(self.path).open("a") as file:
-            file.write(f"{self.text}\n")
-
-
 class Failing(BaseNotifier):
     """A service that is down."""
 
@@ -57,8 +43,8 @@ def test_a_template_sees_the_event_and_a_notifier_that_fails_is_a_warning(
     receivers = [
         {"notifier": f"{__name__}.Failing"},
         {"notifier": f"{__name__}.Missing"},
-        {"notifier": f"{__name__}.ToFile", "kwargs": kwargs, "on": ["rejected"]},
-        {"notifier": f"{__name__}.ToFile", "kwargs": kwargs, "on": ["published"]},
+        {"notifier": "tests.airflow.notifiers.ToFile", "kwargs": kwargs, "on": ["rejected"]},
+        {"notifier": "tests.airflow.notifiers.ToFile", "kwargs": kwargs, "on": ["published"]},
     ]
     environ = {"AIRLOCK_NOTIFIERS": json.dumps(receivers)}
     with caplog.at_level(logging.WARNING):

@@ -90,21 +90,6 @@ print(outcome.result)
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> State:
-    return State(root=tmp_path / "state")
-
-
-@pytest.fixture
-def source(upstream: Upstream) -> Source:
-    return Source(name="dags", repo_url=upstream.url)
-
-
-@pytest.fixture
-def mirror(state: State, source: Source) -> Mirror:
-    return mirrors.of(state, source)
-
-
-@pytest.fixture
 def run(state: State, source: Source) -> Callable[..., sync.Outcome]:
     def run_now(**request: object) -> sync.Outcome:
         return sync.run(source, state, sync.Request(**request), Answers())  # type: ignore[arg-type]

@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.bases.notifier import BaseNotifier
 from tests.upstream import Upstream
 
 from airlock import mirror as mirrors, watchdog, watchdog_task
 from airlock.errors import ConfigError
 from airlock.source import Source
 from airlock.state import State
-
-
-class ToFile(BaseNotifier):
-    """Writes what it is told to a file."""
-
-    template_fields = ("text",)
-
-    def __init__(self, *, text: str, path: str) -> None:
-        super().__init__()
-        self.text, self.path = text, path
-
-    def notify(self, context: Any) -> None:
-        with Path(self.path).open("a") as file:
-            file.write(f"{self.text}\n")
 
 
 @pytest.fixture
@@ -40,7 +24,7 @@ def environ(tmp_path: Path, upstream: Upstream) -> dict[str, str]:
         for name, url in urls.items()
     ]
     receiver = {
-        "notifier": f"{__name__}.ToFile",
+        "notifier": "tests.airflow.notifiers.ToFile",
         "kwargs": {
             "text": "{{ airlock.kind }} {{ airlock.reason }}: {{ airlock.text }}",
             "path": str(tmp_path / "told"),

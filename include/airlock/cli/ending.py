@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from airlock import api, source as sources
 from airlock.api import Api
+from airlock.cli import options
 from airlock.errors import OperatorError
 
 _STATUS = {"published": 0, "unchanged": 0, "passed": 0, "waiting": 1, "rejected": 1}
 _TIMEOUT_S = 3600.0
+
+
+def of_release_dag(args: argparse.Namespace, action: str, **params: Any) -> int:
+    """Have the release DAG of ``args.source`` do something, wait for the end, print it and return the exit status."""
+    state = options.state_of(args)
+    source = sources.named(options.sources_of(state), args.source)
+    conf = {"action": action, "reason": args.reason, **params}
+    return tell(api.connect(state), api.release_dag_id(source), "act", conf, as_json=args.json)
 
 
 def tell(airflow: Api, dag_id: str, task_id: str, conf: Mapping[str, Any], *, as_json: bool) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from airlock import api, source as sources
 from airlock.cli import ending, options
 
 HELP = "stop automatic publishing of a source; pushes are still judged"
@@ -21,7 +20,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Put the source on hold."""
-    state = options.state_of(args)
-    source = sources.named(options.sources_of(state), args.source)
-    conf = {"action": "hold", "reason": args.reason}
-    return ending.tell(api.connect(state), api.release_dag_id(source), "act", conf, as_json=args.json)
+    return ending.of_release_dag(args, "hold")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from airlock import api, source as sources
 from airlock.cli import ending, options
 
 HELP = "end the hold of a source and publish the newest revision that passes"
@@ -21,7 +20,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Resume; exit 1 when the newest revision is rejected or has to wait."""
-    state = options.state_of(args)
-    source = sources.named(options.sources_of(state), args.source)
-    conf = {"action": "resume", "reason": args.reason}
-    return ending.tell(api.connect(state), api.release_dag_id(source), "act", conf, as_json=args.json)
+    return ending.of_release_dag(args, "resume")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from airlock import api, source as sources
 from airlock.cli import ending, options
 
 HELP = "make an earlier release live again, and put the source on hold"
@@ -24,7 +23,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Roll back and wait until Airflow has it; exit 2 when it cannot be done."""
-    state = options.state_of(args)
-    source = sources.named(options.sources_of(state), args.source)
-    conf = {"action": "rollback", "number": args.number, "reason": args.reason}
-    return ending.tell(api.connect(state), api.release_dag_id(source), "act", conf, as_json=args.json)
+    return ending.of_release_dag(args, "rollback", number=args.number)
