@@ -52,11 +52,15 @@ class SourceWatcher(BaseEventTrigger):
         asked: tuple[str, float] = ("", 0.0)
         failures = 0
         is_other = await asyncio.to_thread(self._are_other_circumstances, mirror)
+        looked: tuple[str | None, float] = ("", 0.0)
+        opens: datetime | None = None
         while True:
             try:
                 revision = await asyncio.to_thread(upstream.revision, self.source)
                 judged = await asyncio.to_thread(mirror.judged_revision)
-                is_due = await asyncio.to_thread(_is_due, mirror)
+                if judged != looked[0] or time.monotonic() - looked[1] > _ASK_AGAIN_S:
+                    looked = (judged, time.monotonic())
+                    opens = await asyncio.to_thread(_opens, mirror)
                 if failures:
                     self.log.info("source %s: upstream answers again", self.name)
                 failures = 0
@@ -66,7 +70,8 @@ class SourceWatcher(BaseEventTrigger):
                     self.log.warning(
                         "source %s: %s; live stays as it is, and upstream is asked again", self.name, error
                     )
-                revision, judged, is_due = None, None, False
+                revision = judged = None
+            is_due = opens is not None and opens <= datetime.now(UTC)
             is_new = revision is not None and (revision != judged or is_other or is_due)
             if is_new and (revision != asked[0] or time.monotonic() - asked[1] > _ASK_AGAIN_S):
                 asked = (str(revision), time.monotonic())
@@ -88,7 +93,7 @@ class SourceWatcher(BaseEventTrigger):
         return any(under.get(name) != value for name, value in today.items())
 
 
-def _is_due(mirror: Mirror) -> bool:
-    """Tell whether a revision waits for a publish window that is open now."""
+def _opens(mirror: Mirror) -> datetime | None:
+    """Return when the publish window opens that the last judged revision waits for; ``None`` if it waits for none."""
     opens = str(mirror.judged_under().get("opens", ""))
-    return bool(opens) and datetime.fromisoformat(opens) <= datetime.now(UTC)
+    return datetime.fromisoformat(opens) if opens else None
