@@ -26,7 +26,7 @@ def heal(mirror: Mirror, state: State, regression: Regression) -> Outcome | None
     release = next(one for one in history if one.number == regression.release)
     before = next((one for one in history if one.revision == release.previous), None)
     if release.kind == "rollback" or before is None:
-        log.error("release %d stays live: there is nothing to go back to by itself", release.number)
+        log.error("source %s: release %d stays live: push what mends it", mirror.source.name, release.number)
         return None
     more = f" and {len(regression.faults) - 1} more" if len(regression.faults) > 1 else ""
     outcome = rollback.roll_back(
