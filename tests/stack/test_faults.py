@@ -113,7 +113,8 @@ def test_workers_that_are_killed_in_the_middle_of_a_validation_leave_a_verdict_a
     assert stack.source()["live"]["revision"] == live
     stack.wait_until_healthy("worker")
     stack.wait_for_live(revision, timeout_s=400)
-    stack.wait_for_live(stack.upstream.push(dict.fromkeys(slow)), timeout_s=120)
+    quick = {name: dag_file(name.removesuffix(".py")) for name in slow}  # a removal of so many would be asked about
+    stack.wait_for_live(stack.upstream.push(quick), timeout_s=120)
     assert leftovers(stack) == []
 
 
