@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import struct
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -37,8 +38,13 @@ class Oversight:
     _attempts: dict[tuple[str, str], refused.Attempt] = field(default_factory=dict)
     _own_sockets: int = 0
 
-    def answer(self) -> None:
-        """Answer one question; one whose asker is gone is nobody's."""
+    def answer(self) -> bool:
+        """Answer one question; one whose asker is gone is nobody's. Return whether there can be more of them.
+
+        Once all that could ask have ended, the listener stays readable for ever, with nothing to read.
+        """
+        if not (events := _waiting(self.listener)) & select.POLLIN:
+            return not events
         notice = bytearray(_NOTICE.size)
         with suppress(OSError):
             fcntl.ioctl(self.listener, _RECEIVE, notice)
@@ -46,6 +52,7 @@ class Oversight:
             is_allowed = self._judge(pid, seccomp.names().get(call, ""), arguments)
             error, flags = (0, _CONTINUE) if is_allowed else (-errno.EACCES, 0)
             fcntl.ioctl(self.listener, _SEND, _ANSWER.pack(number, 0, error, flags))
+        return True
 
     def told(self) -> dict[str, Any]:
         """Return what was tried, and how many network sockets the child itself asked for, be it from Python or not."""
@@ -72,6 +79,12 @@ class Oversight:
     def _note(self, kind: str, what: str, **more: Any) -> None:
         if len(self._attempts) < refused.MOST:
             self._attempts.setdefault((kind, what), refused.Attempt(kind=kind, what=what, **more))
+
+
+def _waiting(listener: int) -> int:
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    return next((events for _, events in poll.poll(0)), 0)
 
 
 def _path(pid: int, directory: int | None, address: int) -> str:

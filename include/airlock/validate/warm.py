@@ -152,7 +152,11 @@ class Children:
             return
         oversight = Oversight(listener=listener, pid=pid, scratch=one.scratch, has_network=one.has_network)
         self.overseen[pid] = oversight
-        self.selector.register(listener, selectors.EVENT_READ, oversight.answer)
+        self.selector.register(listener, selectors.EVENT_READ, lambda: self._answer(oversight))
+
+    def _answer(self, oversight: Oversight) -> None:
+        if not oversight.answer():
+            self.selector.unregister(oversight.listener)
 
     def reap(self) -> None:
         """Tell of every child that has ended; orphans that were adopted are reaped in silence."""
@@ -183,7 +187,8 @@ class Children:
         oversight = self.overseen.pop(pid, None)
         if oversight is None:
             return {}
-        self.selector.unregister(oversight.listener)
+        with suppress(KeyError):  # nobody was left to ask
+            self.selector.unregister(oversight.listener)
         os.close(oversight.listener)
         return oversight.told()
 
