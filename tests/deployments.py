@@ -89,7 +89,7 @@ def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
             name=f"airlock-test-{name}",
             settings=settings,
             options=["--scale", "worker=2"] if kind == "celery" else [],
-            environment=_IMPATIENT,
+            environment={**_IMPATIENT, "AIRLOCK_VALIDATE_SHARD_FILES": "5" if kind == "celery" else "0"},
         )
         made.append(stack)
         stack.down()  # of an earlier run that was killed

@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from airlock import __version__, release as releases, tree
+from airlock import __version__, release as releases, sharing, tree
 from airlock.errors import StateError
 from airlock.lockfile import distributions
 from airlock.mirror import Mirror
+from airlock.sharing import Postponed, Shard
 from airlock.source import Source
 from airlock.state import State
+from airlock.validate import judge
 from airlock.validate.forkserver import ForkServer
-from airlock.validate.judge import Subject, judge
+from airlock.validate.judge import Subject
 from airlock.validate.limits import Limits
 from airlock.validate.policy import Policy
 from airlock.verdict import Verdict, compare
@@ -28,7 +31,8 @@ SYSTEM_DAGS = ("airlock_lockfile", "airlock_housekeeping", "airlock_rehearsal", 
 class Terms:
     """What a deployment adds to every judgement: how to read its policy, its limits, who knows a DAG's unfinished runs,
     and who knows the other bundle that has a DAG. ``ask`` puts a question to a person: source, run id, what is
-    shown, and whether to ask again what was asked before.
+    shown, and whether to ask again what was asked before. ``shares`` is whether a judgement may be `Postponed` until
+    other tasks have imported what it needs.
     """
 
     policy: Callable[[], Policy] = Policy
@@ -36,6 +40,7 @@ class Terms:
     unfinished: Callable[[str], int] | None = None
     bundle_of: Callable[[str], str | None] | None = None
     ask: Callable[[str, str, Mapping[str, Any], bool], None] | None = None
+    shares: bool = False
 
 
 def environment_digest() -> str:
@@ -65,7 +70,8 @@ def of_revision(
 ) -> Verdict:
     """Return the verdict on a revision: the one that is kept, where it is of today and not to be renewed by ``force``.
 
-    It is kept then. Raises ``StateError`` with reason ``SubdirMissing`` when the revision lacks the DAG folder.
+    It is kept then. Raises ``StateError`` with reason ``SubdirMissing`` when the revision lacks the DAG folder, and
+    `Postponed`.
     """
     live_verdict = mirror.read_verdict(live) if live else None
     known = mirror.read_verdict(revision)
@@ -73,6 +79,36 @@ def of_revision(
     if known and known.is_valid_for(**circumstances(mirror, policy)) and not force:
         log.info("revision %s was judged before under the same circumstances; force judges it again", revision)
         return replace(known, changes=compare(live_verdict, known))
+    subject = replace(
+        _subject(mirror, revision, server),
+        owners=_owners(mirror, state),
+        live=live_verdict,
+        policy=policy,
+        unfinished=terms.unfinished,
+        bundle_of=terms.bundle_of,
+    )
+    given = partial(sharing.given, state, mirror.source.name)
+    look = judge.look(subject, server, cache=state.outcomes, force=force, given=given)
+    if terms.shares and 0 < 2 * terms.limits.shard_files <= len(look.files):
+        raise Postponed(revision, tuple(look.files))
+    verdict = judge.conclude(look, server)
+    with mirror.locked():
+        mirror.write_verdict(verdict)
+    log.info("revision %s %s", revision, verdict.summary)
+    return verdict
+
+
+def of_shard(mirror: Mirror, state: State, shard: Shard, server: ForkServer, *, force: bool) -> str:
+    """Import the files of a shard, hand over what came of it, and return what was done, for a person.
+
+    Raises what ``sharing.hand_over`` raises.
+    """
+    subject = _subject(mirror, shard.revision, server)
+    look = judge.look(subject, server, cache=state.outcomes, force=force)
+    return sharing.hand_over(look, server, state, shard)
+
+
+def _subject(mirror: Mirror, revision: str, server: ForkServer) -> Subject:
     root = server.scratch / revision
     tree.check_out(mirror.path, revision, root)
     if not (root / mirror.source.subdir).is_dir():
@@ -81,23 +117,13 @@ def of_revision(
             hint="set subdir to the folder of the repository that holds the DAG files",
             reason="SubdirMissing",
         )
-    subject = Subject(
+    return Subject(
         revision=revision,
         root=root,
         subdir=mirror.source.subdir,
         bundle=mirror.source.name,
         environment=environment_digest(),
-        owners=_owners(mirror, state),
-        live=live_verdict,
-        policy=policy,
-        unfinished=terms.unfinished,
-        bundle_of=terms.bundle_of,
     )
-    verdict = judge(subject, server, cache=None if force else state.outcomes)
-    with mirror.locked():
-        mirror.write_verdict(verdict)
-    log.info("revision %s %s", revision, verdict.summary)
-    return verdict
 
 
 def of_live(mirror: Mirror, state: State, live: str, server: ForkServer, terms: Terms) -> Verdict | None:

@@ -42,6 +42,10 @@ class State:
         """The outcomes of imports that validation need not repeat while nothing that they depend on changes."""
         return self.cache / "verdicts"
 
+    def shards(self, source: str) -> Path:
+        """The folder where tasks hand over what they have imported for a sync, see ``airlock.sharing``."""
+        return self.cache / "shards" / source
+
     def enquiry(self, source: str) -> Path:
         """The folder where a task of a source and the DAG processor meet, see ``airlock.enquiry``."""
         return self.cache / "enquiries" / source

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
 from airlock import (
     confirm as confirms,
     heal as heals,
+    judgement,
     metrics,
     mirror as mirrors,
+    sharing,
     source as sources,
     stack,
     state as states,
@@ -22,16 +24,18 @@ from airlock import (
 from airlock.errors import AirlockError
 from airlock.forge import delivery as forges, status as statuses
 from airlock.notify import delivery
+from airlock.sandbox import isolation
 from airlock.validate import limits, policy as policies
 from airlock.validate.answers import Answers
 
 log = logging.getLogger(__name__)
 
 
-def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sync.Outcome:
+def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str], *, shares: bool = False) -> sync.Outcome:
     """Sync a source as the DAG run's parameters say.
 
-    Raises ``AirlockError`` when something outside the revision is wrong.
+    Raises ``AirlockError`` when something outside the revision is wrong; with ``shares`` also ``sharing.Postponed``
+    when there is so much to import that other tasks are to do it first. The call after that is one without.
     """
     source, state = sources.named(sources.load(environ), name), states.from_environment(environ)
     params = context["params"]
@@ -43,8 +47,11 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
         why=params["reason"] or ("new revision upstream" if who(context) in ("poll", "webhook") else "manual sync"),
     )
     started, mirror = time.monotonic(), mirrors.of(state, source)
+    if shares:
+        sharing.clear(state, name)
     try:
-        outcome = sync.run(source, state, request, Answers(stack.resolve), terms(environ))
+        outcome = sync.run(source, state, request, Answers(stack.resolve), replace(terms(environ), shares=shares))
+        sharing.clear(state, name)
     except AirlockError as error:
         metrics.synced(mirror, "error", None, time.monotonic() - started)
         fetched = mirror.upstream_revision()
@@ -60,6 +67,21 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
     if not request.dry_run:
         forges.tell(mirror, statuses.judged(outcome.to_json(), _page(context)))
     return outcome
+
+
+def import_shard(name: str, shard: Mapping[str, Any], context: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """Import a part of the files of a revision, and return what was done, for a person. What fails is told, no more:
+    the sync imports what is missing.
+    """
+    source, state = sources.named(sources.load(environ), name), states.from_environment(environ)
+    mirror, force = mirrors.of(state, source), context["params"]["force"]
+    answers, folder, limit = Answers(stack.resolve), state.cache / "validate", limits.load(environ)
+    try:
+        with isolation.server(answers, folder, environ, limits=limit) as server:
+            return judgement.of_shard(mirror, state, sharing.parse(shard), server, force=force)
+    except AirlockError as error:
+        log.exception("this shard is left to the sync")
+        return f"nothing: {error.message}"
 
 
 def terms(environ: Mapping[str, str]) -> sync.Terms:

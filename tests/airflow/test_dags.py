@@ -69,3 +69,23 @@ def test_the_forms_in_the_ui_let_every_field_go_that_may_be_empty(dags: dict[str
             param = dag.params.get_param(name)
             if param.value == "":
                 assert "null" in param.schema["type"], f"{dag.dag_id}: {name}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "tasks"),
+    [
+        ({}, {"sync", "confirm"}),
+        ({"AIRLOCK_VALIDATE_SHARD_FILES": "wrong"}, {"sync", "confirm"}),
+        ({"AIRLOCK_VALIDATE_SHARD_FILES": "100"}, {"sync", "import_shard", "conclude", "confirm"}),
+        ({"AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"}, {"sync", "import_shard", "conclude", "confirm"}),
+    ],
+)
+def test_imports_are_shared_where_the_executor_has_workers_or_the_deployment_says_so(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], tasks: set[str]
+) -> None:
+    from airlock import sync_dag
+    from airlock.source import Source
+
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert sync_dag.build(Source(name="sales", repo_url="https://host/x.git")).task_dict.keys() == tasks

@@ -20,11 +20,24 @@ def test_each_limit_can_be_set() -> None:
         "AIRLOCK_VALIDATE_PROCESSES": "8",
         "AIRLOCK_VALIDATE_OUTPUT_MB": "1",
         "AIRLOCK_VALIDATE_PARALLEL": "3",
+        "AIRLOCK_VALIDATE_SHARD_FILES": "100",
         "AIRLOCK_VALIDATE_NETWORK": "allow",
     }
     loaded = limits.load(environ)
-    assert loaded == Limits(total_s=60, memory_mb=512, processes=8, output_mb=1, parallel=3, network="allow")
+    assert loaded == Limits(
+        total_s=60, memory_mb=512, processes=8, output_mb=1, parallel=3, shard_files=100, network="allow"
+    )
     assert loaded.width == 3
+
+
+@pytest.mark.parametrize(
+    ("executor", "shared"),
+    [("LocalExecutor", False), ("CeleryExecutor", True), ("LocalExecutor,KubernetesExecutor", True)],
+)
+def test_imports_are_shared_by_default_where_the_executor_has_workers(executor: str, *, shared: bool) -> None:
+    environ = {"AIRFLOW__CORE__EXECUTOR": executor}
+    assert (limits.load(environ).shard_files > 0) == shared
+    assert limits.load({**environ, "AIRLOCK_VALIDATE_SHARD_FILES": "0"}).shard_files == 0
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     conf = {"ref": args.ref, "force": args.force, "dry_run": args.dry_run, "reason": args.reason}
     airflow, dag_id = api.connect(state), api.sync_dag_id(source)
     if args.wait:
-        return ending.tell(airflow, dag_id, "sync", conf, as_json=args.json)
+        return ending.tell(airflow, dag_id, ("sync", "conclude"), conf, as_json=args.json)
     run_id = airflow.trigger(dag_id, conf)
     url = f"{airflow.url}/dags/{dag_id}/runs/{run_id}"
     started = {"dag_id": dag_id, "run_id": run_id}

@@ -25,7 +25,7 @@ from airlock.validate.rules import time_out
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 _LARGEST_BYTES = 256 << 20
 _MOST_FILES = 16
 _KEY_BYTES = 32
@@ -34,11 +34,23 @@ _ROOT = "\N{OBJECT REPLACEMENT CHARACTER}ROOT"  # stands for the path of the tre
 
 @dataclass(frozen=True, kw_only=True)
 class Remembered:
-    """An outcome, and the fingerprints of its inputs and of the answers that it was given, in the same order."""
+    """An outcome, and the fingerprints of its inputs and of the answers that it was given, in the same order.
+
+    There are none when it ``lasts`` no longer than the revision that it was made for.
+    """
 
     outcome: FileOutcome
-    inputs: tuple[str, ...]
-    answers: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    lasts: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """Outcomes that other tasks made for a revision, by file."""
+
+    revision: str
+    remembered: Mapping[str, Remembered]
 
 
 class Cache:
@@ -46,14 +58,20 @@ class Cache:
 
     def __init__(self, folder: Path, circumstances: Iterable[str], *, root: Path, environ: Mapping[str, str]) -> None:
         self._key = _key(folder)
-        self._path = folder / f"{digest(repr((_FORMAT, *circumstances)))}.json"
+        self.circumstances = digest(repr((_FORMAT, *circumstances)))
+        self._path = folder / f"{self.circumstances}.json"
         self._root = msgspec.json.encode(str(root))[1:-1]
         self._fingerprints = Fingerprints(str(root), environ)
         self._remembered = self._read()
+        self._adopted: Mapping[str, Remembered] = {}
 
-    def recall(self, file: str, answers: Answers) -> FileOutcome | None:
+    def adopt(self, remembered: Mapping[str, Remembered]) -> None:
+        """Take what others remember of files that nothing is known of here."""
+        self._adopted = {file: one for file, one in remembered.items() if one.lasts}
+
+    def recall(self, file: str, answers: Answers) -> Remembered | None:
         """Return the outcome of a file when everything that its import depended on is still the same."""
-        known = self._remembered.get(file)
+        known = self._remembered.get(file) or self._adopted.get(file)
         if known is None:
             return None
         touched = zip(known.outcome.touched, known.inputs, strict=True)
@@ -62,35 +80,47 @@ class Cache:
         asked = zip(known.outcome.asked, known.answers, strict=True)
         if any(answers.fingerprint(one, key=self._key) != before for one, before in asked):
             return None
-        return known.outcome
+        return known
 
-    def store(self, outcomes: Iterable[FileOutcome], answers: Answers) -> None:
+    def remember(self, outcome: FileOutcome, answers: Answers) -> Remembered:
+        """Return an outcome with the fingerprints of what it depended on, if it can hold again."""
+        if not why_not(outcome):
+            inputs = tuple(self._fingerprints.of(one) for one in outcome.touched)
+            given = tuple(answers.fingerprint(one, key=self._key) for one in outcome.asked)
+            if all(inputs) and all(given):
+                return Remembered(outcome=outcome, inputs=inputs, answers=given)
+        return Remembered(outcome=outcome, lasts=False)
+
+    def store(self, remembered: Iterable[Remembered]) -> None:
         """Keep the outcomes that can hold again; a cache that cannot be written is told in the log."""
-        kept = {}
-        for outcome in outcomes:
-            if not why_not(outcome):
-                inputs = tuple(self._fingerprints.of(one) for one in outcome.touched)
-                given = tuple(answers.fingerprint(one, key=self._key) for one in outcome.asked)
-                if all(inputs) and all(given):
-                    kept[outcome.file] = Remembered(outcome=outcome, inputs=inputs, answers=given)
+        kept = {one.outcome.file: one for one in remembered if one.lasts}
         if kept != self._remembered:
             try:
                 self._write(kept)
             except (OSError, UnicodeEncodeError) as error:
                 log.warning("%s: the outcomes of imports cannot be kept: %s", self._path.parent, error)
 
+    def pack(self, remembered: Mapping[str, Remembered]) -> bytes:
+        """Return outcomes as `unpack` takes them, there for a tree at another place.
+
+        Raises ``UnicodeEncodeError`` for text that UTF-8 does not have.
+        """
+        return msgspec.json.encode(remembered).replace(self._root, _ROOT.encode())
+
+    def unpack(self, data: bytes) -> dict[str, Remembered]:
+        """Return the outcomes of `pack`. Raises ``msgspec.MsgspecError`` for anything else."""
+        return msgspec.json.decode(data.replace(_ROOT.encode(), self._root), type=dict[str, Remembered])
+
     def _read(self) -> dict[str, Remembered]:
         try:
-            data = self._path.read_bytes().replace(_ROOT.encode(), self._root)
-            remembered = msgspec.json.decode(data, type=dict[str, Remembered])
+            remembered = self.unpack(self._path.read_bytes())
             os.utime(self._path)
             return remembered
         except (OSError, msgspec.MsgspecError):  # none yet, or damaged: all is imported again
             return {}
 
     def _write(self, kept: Mapping[str, Remembered]) -> None:
-        data = msgspec.json.encode(kept).replace(self._root, _ROOT.encode())
-        folder = self._path.parent
+        data, folder = self.pack(kept), self._path.parent
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if len(data) <= _LARGEST_BYTES:
             with tempfile.NamedTemporaryFile(dir=folder, suffix=".json.tmp", delete=False) as beside:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from airlock.errors import OperatorError, TransientError
 from airlock.lockfile import distributions
-from airlock.validate import lint, preimport, stability
-from airlock.validate.cache import Cache
-from airlock.validate.ended import Ended
+from airlock.validate import imports
+from airlock.validate.cache import Cache, Given, Remembered
 from airlock.validate.forkserver import ForkServer
-from airlock.validate.outcome import Discovery, FileOutcome, Observed
-from airlock.validate.policy import Policy, of_repository
-from airlock.validate.refused import SOCKET, Attempt
+from airlock.validate.outcome import Discovery, Observed
+from airlock.validate.policy import Policies, Policy, of_repository
 from airlock.validate.rules import moved_file
 from airlock.validate.ruling import apply
-from airlock.verdict import Dag, Finding, Verdict, compare
-
-_FATAL_SIGNALS = {signal.SIGKILL: "; it may have used too much memory", signal.SIGXCPU: "; it used too much CPU time"}
+from airlock.verdict import Finding, Verdict, compare
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +42,21 @@ class Subject:
     installed: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """A first look at a tree: ``recalled`` are the outcomes that hold already, ``files`` are still to be imported, by
+    the names that findings use. ``started`` is when it began, as ``time.monotonic`` tells.
+    """
+
+    subject: Subject
+    observed: Observed
+    policies: Policies
+    memory: Cache | None
+    recalled: tuple[Remembered, ...]
+    files: Mapping[str, Path]
+    started: float
+
+
 def judge(
     subject: Subject,
     server: ForkServer,
@@ -56,11 +64,23 @@ def judge(
     progress: Callable[[int, int], None] | None = None,
     cache: Path | None = None,
 ) -> Verdict:
-    """Return the verdict on a tree. ``progress`` is told how many files of how many are done.
+    """Return the verdict on a tree; `look` and `conclude`, which it calls, tell the rest."""
+    return conclude(look(subject, server, cache=cache), server, progress=progress)
 
-    ``cache`` is a folder for the outcomes of imports: what has not changed since they were made is not imported again.
 
-    Whatever a DAG file does is a finding. Raises ``OperatorError`` when Airflow itself cannot be used.
+def look(
+    subject: Subject,
+    server: ForkServer,
+    *,
+    cache: Path | None = None,
+    force: bool = False,
+    given: Callable[[Cache], Given | None] | None = None,
+) -> Look:
+    """Return which DAG files there are, and which of them have to be imported.
+
+    ``cache`` is a folder for the outcomes of imports: what has not changed since they were made is not imported again,
+    unless by ``force``. ``given`` returns outcomes that others made; those of this very revision are taken as they are.
+    Raises ``OperatorError`` when Airflow itself cannot be used.
     """
     started = time.monotonic()
     root = subject.root.resolve()
@@ -78,15 +98,38 @@ def judge(
         policy_faults=faults,
     )
     files = {observed.relative(folder / name): folder / name for name in discovery.files}
-    memory = _memory(cache, observed, server, subject)
-    recalled = [outcome for file in files if memory and (outcome := memory.recall(file, server.answers))]
-    for outcome in recalled:
-        del files[outcome.file]
-    observed = replace(observed, outcomes=_import_all(observed, server, subject.bundle, list(files.values()), progress))
-    observed = _look_again(observed, server, subject)
-    if memory and not observed.lint_failure:
-        memory.store([*recalled, *observed.outcomes], server.answers)
-    outcomes = sorted([*recalled, *observed.outcomes], key=lambda outcome: outcome.file)
+    memory = memory_of(subject, server, cache) if cache else None
+    handed_over = given(memory) if given and memory else None
+    known: dict[str, Remembered] = {}
+    if handed_over and handed_over.revision == subject.revision:
+        known = {file: one for file, one in handed_over.remembered.items() if file in files}
+    elif handed_over and memory:
+        memory.adopt(handed_over.remembered)
+    if memory and not force:
+        recalled = {file: memory.recall(file, server.answers) for file in files if file not in known}
+        known |= {file: one for file, one in recalled.items() if one}
+    return Look(
+        subject=subject,
+        observed=observed,
+        policies=policies,
+        memory=memory,
+        recalled=tuple(known.values()),
+        files={file: path for file, path in files.items() if file not in known},
+        started=started,
+    )
+
+
+def conclude(look: Look, server: ForkServer, *, progress: Callable[[int, int], None] | None = None) -> Verdict:
+    """Import what is left and return the verdict. ``progress`` is told how many files of how many are done.
+
+    Whatever a DAG file does is a finding. Raises ``OperatorError`` when Airflow itself cannot be used.
+    """
+    subject, policies, recalled, files = look.subject, look.policies, look.recalled, look.files
+    observed = imports.import_all(look.observed, server, subject.bundle, list(files.values()), progress)
+    if look.memory and not observed.lint_failure:
+        new = [look.memory.remember(outcome, server.answers) for outcome in observed.outcomes]
+        look.memory.store([*recalled, *new])
+    outcomes = sorted([*(one.outcome for one in recalled), *observed.outcomes], key=lambda outcome: outcome.file)
     observed = _look_around(replace(observed, outcomes=tuple(outcomes)), subject)
     ruling = apply(observed, policies)
     verdict = Verdict(
@@ -94,8 +137,8 @@ def judge(
         result="rejected" if any(finding.severity == "error" for finding in ruling.findings) else "passed",
         environment=subject.environment,
         judged_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        duration_s=round(time.monotonic() - started, 3),
-        total=len(discovery.files),
+        duration_s=round(time.monotonic() - look.started, 3),
+        total=len(observed.discovery.files),
         imported=len(files),
         cached=len(recalled),
         policy=subject.policy.digest,
@@ -119,69 +162,22 @@ def _installed_here() -> Mapping[str, str]:
     return {name: one.version for name, one in distributions.installed().items()}
 
 
-def _memory(cache: Path | None, observed: Observed, server: ForkServer, subject: Subject) -> Cache | None:
-    if cache is None:
-        return None
+def memory_of(subject: Subject, server: ForkServer, cache: Path) -> Cache:
+    """Return the outcomes of imports that are kept for the tree of a subject in the folder ``cache``."""
     ready = server.wait_until_ready()
     circumstances = (subject.environment, ready.circumstances, subject.bundle, subject.subdir)
-    return Cache(cache, circumstances, root=observed.root, environ=ready.environ)
+    return Cache(cache, circumstances, root=subject.root.resolve(), environ=ready.environ)
 
 
 def _discover(server: ForkServer, folder: Path) -> Discovery:
     job = {"job": "discover", "folder": str(folder)}
     ended = next(iter(server.run([job])))
-    document = ended.document or {"error": _why(ended)}
+    document = ended.document or {"error": imports.why(ended)}
     return Discovery(
         files=tuple(document.get("files", ())),
         error=document.get("error") or document.get("failed") or "",
         ignore_files=document.get("ignore_files", {}),
     )
-
-
-def _import_all(
-    observed: Observed,
-    server: ForkServer,
-    bundle: str,
-    paths: Sequence[Path],
-    progress: Callable[[int, int], None] | None,
-) -> tuple[FileOutcome, ...]:
-    if len(paths) >= preimport.FEWEST_FILES:
-        scan = {"job": "scan", "root": str(observed.root), "paths": list(map(str, paths))}
-        server.preimport((next(iter(server.run([scan]))).document or {}).get("modules", ()))
-    jobs = [_job(observed, path, bundle) for path in paths]
-    outcomes = []
-    for ended in server.run(jobs):
-        outcomes.append(_outcome(ended, observed))
-        if progress:
-            progress(len(outcomes), len(jobs))
-    return tuple(sorted(outcomes, key=lambda outcome: outcome.file))
-
-
-def _job(observed: Observed, path: Path, bundle: str) -> dict[str, Any]:
-    return {
-        "job": "import",
-        "root": str(observed.root),
-        "folder": str(observed.folder),
-        "path": str(path),
-        "bundle": bundle,
-    }
-
-
-def _look_again(observed: Observed, server: ForkServer, subject: Subject) -> Observed:
-    """Return what was observed with what a second look adds: a second import, and ruff."""
-
-    def import_again(files: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        jobs = [{**_job(observed, observed.root / file, subject.bundle), "parts": True} for file in files]
-        for ended in server.run(jobs):
-            is_whole = _outcome(ended, observed).how == "parsed"
-            yield observed.relative(Path(ended.job["path"])), ended.document or {} if is_whole else {}
-
-    outcomes, failure = stability.add(observed.root, observed.outcomes, import_again), ""
-    try:
-        outcomes = lint.add(observed.root, outcomes)
-    except (OperatorError, TransientError) as error:
-        failure = error.message
-    return replace(observed, outcomes=outcomes, lint_failure=failure)
 
 
 def _look_around(observed: Observed, subject: Subject) -> Observed:
@@ -194,57 +190,6 @@ def _look_around(observed: Observed, subject: Subject) -> Observed:
         bundles = {dag_id: subject.bundle_of(dag_id) for dag_id in sorted(dag_ids - observed.owners.keys())}
         observed = replace(observed, elsewhere={dag_id: name for dag_id, name in bundles.items() if name})
     return observed
-
-
-def _outcome(ended: Ended, observed: Observed) -> FileOutcome:
-    file = observed.relative(Path(ended.job["path"]))
-    document: dict[str, Any] = ended.document or {}
-    common: dict[str, Any] = {"file": file, "output": ended.output, "duration_s": ended.duration_s, "left": ended.left}
-    if ended.timed_out:
-        detail = ended.over or f"the import was killed after {ended.duration_s:.0f} s"
-        return FileOutcome(how="timed-out", detail=detail, **common)
-    try:
-        if ended.code == 0 and not ended.over:
-            return _parsed(document, ended, common)
-        detail = ended.over or document.get("failed") or _why(ended)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        # Another hand than ours wrote the result, or none did.
-        detail = str(document.get("failed") or _why(ended))
-    return FileOutcome(how="crashed", detail=detail, inputs=(file,), **common)
-
-
-def _parsed(document: Mapping[str, Any], ended: Ended, common: Mapping[str, Any]) -> FileOutcome:
-    return FileOutcome(
-        **common,
-        how="parsed",
-        dags=tuple(Dag.from_json({**dag, "file": common["file"]}) for dag in document["dags"]),
-        errors=document["errors"],
-        warnings=tuple(document["warnings"]),
-        inputs=tuple(document["opened"]),
-        import_s=document["duration_s"],
-        imports=document["imports"],
-        repeated=tuple(document["repeated"]),
-        asked=tuple(dict.fromkeys(ended.asked)),
-        touched=tuple((kind, name) for kind, name in document["touched"]),
-        unclear=tuple(document["unclear"]),
-        attempts=_attempts(document, ended),
-        threads=tuple(document["threads"]),
-    )
-
-
-def _attempts(document: Mapping[str, Any], ended: Ended) -> tuple[Attempt, ...]:
-    """Return what Python code tried, then what the kernel tells of programs and native code."""
-    told = [Attempt(**attempt) for attempt in (*document["attempts"], *ended.tried.get("attempts", ()))]
-    if ended.tried.get("sockets", 0) > document["sockets"]:
-        told.append(Attempt(kind="network", what=SOCKET, by="native code", is_sure=False))
-    return tuple(told)
-
-
-def _why(ended: Ended) -> str:
-    if ended.code < 0:
-        number = signal.Signals(-ended.code)
-        return f"killed by {number.name}{_FATAL_SIGNALS.get(number, '')}"
-    return f"exit status {ended.code}, without a result"
 
 
 def _redacted(finding: Finding, server: ForkServer) -> Finding:
