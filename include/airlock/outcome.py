@@ -28,7 +28,8 @@ class Outcome:
     ``revision``.
 
     ``awaited`` are the DAG ids that Airflow's DAG processor has to show on this revision before it is confirmed.
-    ``opens`` is when a revision that waits for its publish window has to be synced again.
+    ``opens`` is when a revision has to be synced again that waits for its publish window, or was rejected for what goes
+    on in Airflow.
     """
 
     source: str

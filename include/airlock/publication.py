@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airlock import approval, confirm, git, guards, hold as holds, release as releases, tree
@@ -18,9 +18,11 @@ from airlock.mirror import Mirror
 from airlock.outcome import Outcome, Request
 from airlock.release import Release
 from airlock.state import State
-from airlock.validate import policy as policies
+from airlock.validate import policy as policies, rules
 from airlock.validate.policy import Policy
 from airlock.verdict import Verdict
+
+_AGAIN = timedelta(minutes=10)  # what goes on in Airflow may have ended by then
 
 
 def affected_files(mirror: Mirror, verdict: Verdict, live: str | None) -> tuple[str, ...]:
@@ -67,7 +69,9 @@ def publish(
         message = f"{live[:12]} is live and stays so, but does not pass in this environment: {verdict.summary}"
         return Outcome(result="rejected", reason="LiveFails", message=message, **common)
     if verdict.result != "passed":
-        return Outcome(result="rejected", reason="ValidationFailed", message=verdict.summary, **common)
+        errors = {finding.rule for finding in verdict.findings if finding.severity == "error"}
+        again = (datetime.now(UTC) + _AGAIN).isoformat() if errors <= rules.OF_THE_MOMENT else ""
+        return Outcome(result="rejected", reason="ValidationFailed", message=verdict.summary, opens=again, **common)
     if request.dry_run:
         return Outcome(
             result="passed", reason="DryRun", message=verdict.summary, changes=verdict.changes.lines, **common

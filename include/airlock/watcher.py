@@ -1,7 +1,7 @@
 """The watcher of a source: a trigger that asks for a sync while upstream is ahead of what was judged.
 
 It also asks when the environment or the policy is another one than that of the last judgement, as after an upgrade, and
-when the publish window opens for which a revision waits.
+when it is time to try a revision again: its publish window opens, or unfinished runs were in its way.
 
 It compares two states (upstream's branch, and the last revision that a sync brought to its end) instead of remembering
 events, so that a lost wake-up, a restart or a killed sync is made good by itself. While nothing changed it costs one
@@ -94,6 +94,6 @@ class SourceWatcher(BaseEventTrigger):
 
 
 def _opens(mirror: Mirror) -> datetime | None:
-    """Return when the publish window opens that the last judged revision waits for; ``None`` if it waits for none."""
+    """Return when the last judged revision is to be tried again; ``None`` if not by itself."""
     opens = str(mirror.judged_under().get("opens", ""))
     return datetime.fromisoformat(opens) if opens else None

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -405,3 +406,30 @@ def test_resume_past_a_rejected_revision_takes_the_newest_that_passed_and_never_
     outcome = resume.resume(source, state, Answers(), sync.Terms(), who="bob", why="")
     assert (outcome.result, releases.live_revision(mirror)) == ("published", mended)
     assert "the newest revision was rejected: 1 error" in outcome.message
+
+
+def test_a_rejection_for_unfinished_runs_alone_is_tried_again_by_itself(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror, state: State, source: Source
+) -> None:
+    runs = {"etl": 1}
+    terms = judgement.Terms(unfinished=lambda dag_id: runs.get(dag_id, 0))
+
+    def sync_now() -> sync.Outcome:
+        return sync.run(source, state, sync.Request(), Answers(), terms)
+
+    upstream.push(good("etl"))
+    assert sync_now().opens == ""
+    upstream.push({"etl.py": None, "team/etl.py": GOOD.format(name="etl")})
+    rejected = sync_now()
+    assert rejected.result == "rejected"
+    in_s = (datetime.fromisoformat(rejected.opens) - datetime.now(UTC)).total_seconds()
+    assert 0 < in_s <= 600
+    assert mirror.judged_under()["opens"] == rejected.opens
+
+    upstream.push({"other.py": "from airflow.sdk import dag\ndef"})
+    assert sync_now().opens == ""
+
+    upstream.push({"other.py": None})
+    runs.clear()
+    assert sync_now().result == "published"
+    assert mirror.judged_under()["opens"] == ""

@@ -14,7 +14,7 @@ from airlock.verdict import Finding, Severity
 
 ID = "moved-file"
 SEVERITY: Severity = "error"
-HINT = "sync again when the runs have ended, or keep the file where it was until then"
+HINT = "it is tried again every ten minutes until the runs have ended; airlock sync does not wait"
 OPTIONS: tuple[Option, ...] = ()
 
 
