@@ -150,7 +150,7 @@ def test_the_removal_of_old_trees(way: Way, mirror: Mirror, state: State, revisi
         tree.materialise(mirror.path, revision, place)
 
     def prune() -> object:
-        return trees.remove_old(state, mirror, keep=1, dry_run=False)
+        return trees.remove_old(state, mirror, keep=1, needed=frozenset, dry_run=False)
 
     for effects in hurt_at_each_effect(way, prune):  # noqa: B007 - counted
         assert manifest.damage(place / revisions[2]) == frozenset()
