@@ -18,6 +18,7 @@ from typing import Any
 
 from airlock.errors import StateError
 
+_STRAY_S = 60.0
 _VALID_S = 900.0  # a question whose task was killed is not answered for ever
 
 
@@ -129,13 +130,23 @@ def read(path: Path) -> dict[str, Any] | None:
 
 def write(path: Path, document: Mapping[str, Any]) -> None:
     """Replace a file by a JSON object. Raises ``StateError`` when it cannot be written."""
-    # A killed writer leaves its file, which the next process with its number replaces.
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         beside.write_text(json.dumps(document), encoding="utf-8")
         beside.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise StateError(
             f"{path} cannot be written: {error.strerror}", hint="free space, or check its permissions"
         ) from error
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed writers of a file left beside it."""
+    for beside in path.parent.glob(f".{path.name}.*"):
+        with suppress(OSError):
+            if time.time() - beside.stat().st_mtime > _STRAY_S:
+                beside.unlink()
