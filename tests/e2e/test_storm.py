@@ -22,12 +22,13 @@ from tests.e2e.processes import of_state
 from airlock import git, manifest, mirror as mirrors, pointer, release as releases
 from airlock.embedded import supervision
 from airlock.embedded.layout import Layout
+from airlock.mirror import Mirror
 from airlock.source import Source
 from airlock.state import State
 
 pytestmark = [pytest.mark.timeout(3600), pytest.mark.embedded]
 
-KILLS = int(os.environ.get("AIRLOCK_STORM", "8"))
+KILLS = int(os.environ.get("AIRLOCK_STORM", "6"))
 STORMY = """
 from datetime import timedelta
 
@@ -90,6 +91,10 @@ class Storm:
     def state(self) -> State:
         return State(root=self.deployment.state)
 
+    @property
+    def mirror(self) -> Mirror:
+        return mirrors.of(self.state, Source(name="dags"))
+
     def push(self, *, is_good: bool) -> str:
         """Push a good revision, which may lack a DAG that was there before, or one that cannot be imported."""
         self.pushes += 1
@@ -116,10 +121,9 @@ class Storm:
 
     def look(self) -> None:
         """Assert what is true at any moment: live is a release, and every release passed."""
-        mirror = mirrors.of(self.state, Source(name="dags"))
-        live = pointer.live(mirror.path)
+        live = pointer.live(self.mirror.path)
         assert live in self.number_of, f"{live} is live and never passed"
-        history = releases.history(mirror)
+        history = releases.history(self.mirror)
         assert {release.revision for release in history} <= self.number_of.keys()
         assert [release.number for release in history] == list(range(len(history), 0, -1))
 
@@ -170,11 +174,11 @@ def test_random_kills_of_a_running_airflow_lose_neither_live_nor_a_run(
         if is_held or storm.dice.random() < 0.06:
             storm.ask("airlock_release_dags", {"action": "resume" if is_held else "rollback", "number": None})
             is_held = not is_held
-        storm.watch(storm.dice.uniform(0.0, 3.0))
+        storm.watch(storm.dice.uniform(0.0, 5.0))
         # Most often what a task runs in or has started: there is none while a killed component comes back.
         (kind,) = storm.dice.choices(["task", "worker", "other", "component"], [70, 10, 10, 10])
         storm.kill(kind)
-    print("\n".join(storm.killed))
+    print(*storm.killed, f"{len(releases.history(storm.mirror))} releases of {storm.pushes} pushes", sep="\n")
 
     wait_until(lambda: _is_up(deployment), "every component", timeout_s=120)
     last = storm.push(is_good=True)
