@@ -3,7 +3,7 @@ Keeps the deployment from growing without end. It runs once a night; trigger it 
 
 | task | removes | kept by default |
 |---|---|---|
-| `trees` | the files of old releases; their commits and records stay | live, the newest 10, what a task is using |
+| `trees` | the files of old releases; their commits and records stay | live, the newest 10, what unfinished runs need |
 | `repositories` | nothing that is needed: it packs the git repositories of the state | |
 | `logs` | old task logs | 90 days |
 | `metadata` | old rows of Airflow's database (`airflow db clean`) | all: it is **off** until you set days |

@@ -53,7 +53,7 @@ def new_deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
         folder = tmp_path_factory.mktemp(name)
         url = str(folder / "upstream.git")
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", url], check=True, timeout=60)
-        upstream = _clone(folder, url)
+        upstream = clone(folder, url)
         variables = {**_IMPATIENT, "HOME": os.environ["HOME"]}
         deployment = Embedded(state=folder / "state", port=_free_port(), upstream=upstream, variables=variables)
         made.append(deployment)
@@ -83,7 +83,7 @@ def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
             "AIRLOCK_FLOWER_PORT": str(flower_port),
         }
         stack = Stack(
-            upstream=_clone(folder, f"git://127.0.0.1:{git_port}/dags.git"),
+            upstream=clone(folder, f"git://127.0.0.1:{git_port}/dags.git"),
             port=port,
             folder=folder,
             name=f"airlock-test-{name}",
@@ -118,7 +118,8 @@ def deployment(kind: str, request: pytest.FixtureRequest) -> Deployment:
     return stack
 
 
-def _clone(folder: Path, url: str) -> Upstream:
+def clone(folder: Path, url: str) -> Upstream:
+    """Return the upstream at ``url`` with a clone in ``folder``, empty yet, in which Dora commits."""
     upstream = Upstream(url=url, clone=folder / "clone")
     subprocess.run(["git", "init", "-q", "-b", "main", str(upstream.clone)], check=True, timeout=60)
     upstream.git("config", "user.name", "Dora")

@@ -23,16 +23,17 @@ _ERRORS = {"no space": errno.ENOSPC, "broken disk": errno.EIO}
 THROUGH, HURT = 0, 3
 
 
-def hurt_at_each_effect(way: Way, action: Callable[[], Any]) -> Iterator[int]:
+def hurt_at_each_effect(way: Way, action: Callable[[], Any], *, first: int = 1, every: int = 1) -> Iterator[int]:
     """Run ``action`` in one process after another, each hurt at one effect later, and yield after each that was hurt.
 
     A killed process dies right after the effect; in the other ways the effect does not happen and says why. An action
-    that gets over the error counts as hurt too. Ends with the first action that had fewer effects.
+    that gets over the error counts as hurt too. Ends with the first action that had fewer effects. The first that is
+    hurt is effect ``first``, then it goes on in steps of ``every``.
     """
     context = multiprocessing.get_context("fork")
-    number = 0
+    number = first - every
     while True:
-        number += 1
+        number += every
         child = context.Process(target=_run, args=(way, number, action))
         child.start()
         child.join(120)

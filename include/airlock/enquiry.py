@@ -18,6 +18,7 @@ from typing import Any
 
 from airlock.errors import StateError
 
+_STRAY_S = 60.0
 _VALID_S = 900.0  # a question whose task was killed is not answered for ever
 
 
@@ -69,12 +70,12 @@ class Answer:
 
 def ask(folder: Path, question: Question) -> None:
     """Put a question in the place of an older one. Raises ``StateError`` when it cannot be written."""
-    _write(folder / "question.json", {**asdict(question), "until": time.time() + _VALID_S})
+    write(folder / "question.json", {**asdict(question), "until": time.time() + _VALID_S})
 
 
 def asked(folder: Path) -> Question | None:
     """Return the question that waits for an answer, ``None`` when there is none, or nobody waits any more."""
-    document = _read(folder / "question.json")
+    document = read(folder / "question.json")
     try:
         if document is None or document.pop("until") < time.time():
             return None
@@ -85,12 +86,12 @@ def asked(folder: Path) -> Question | None:
 
 def answer(folder: Path, answer: Answer) -> None:
     """Put an answer in the place of an older one. Raises ``StateError`` when it cannot be written."""
-    _write(folder / "answer.json", asdict(answer))
+    write(folder / "answer.json", asdict(answer))
 
 
 def answered(folder: Path) -> Answer | None:
     """Return the newest answer, whatever it is about."""
-    document = _read(folder / "answer.json")
+    document = read(folder / "answer.json")
     if document is None:
         return None
     try:
@@ -118,7 +119,8 @@ def close(folder: Path, revision: str) -> None:
             (folder / "question.json").unlink(missing_ok=True)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object in a file, ``None`` when there is none that can be read."""
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -126,14 +128,25 @@ def _read(path: Path) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _write(path: Path, document: Mapping[str, Any]) -> None:
-    # A killed writer leaves its file, which the next process with its number replaces.
+def write(path: Path, document: Mapping[str, Any]) -> None:
+    """Replace a file by a JSON object. Raises ``StateError`` when it cannot be written."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         beside.write_text(json.dumps(document), encoding="utf-8")
         beside.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise StateError(
             f"{path} cannot be written: {error.strerror}", hint="free space, or check its permissions"
         ) from error
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed writers of a file left beside it."""
+    for beside in path.parent.glob(f".{path.name}.*"):
+        with suppress(OSError):
+            if time.time() - beside.stat().st_mtime > _STRAY_S:
+                beside.unlink()

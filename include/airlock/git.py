@@ -211,11 +211,16 @@ def is_sha(text: str) -> bool:
 
 
 def commit_of(repository: Path, expression: str) -> str | None:
-    """Return the commit that a ref or object name of ``repository`` means, ``None`` if there is none."""
-    completed = run(
-        repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{expression}^{{commit}}", check=False
-    )
-    return completed.text if completed.status == 0 else None
+    """Return the commit that a ref or object name of ``repository`` means, ``None`` if there is none.
+
+    Raises ``CommandFailed`` when git could not look: that is not the same as nothing being there.
+    """
+    try:
+        return run(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{expression}^{{commit}}").text
+    except CommandFailed as error:
+        if error.status == 1:
+            return None
+        raise
 
 
 def around(folder: Path) -> tuple[Path, Path] | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from airlock import mirror as mirrors, source as sources, state as states
+from airlock import mirror as mirrors, needs, source as sources, state as states
 from airlock.housekeeping import logs as old_logs, metadata as old_metadata, repositories as packed, trees as old_trees
 from airlock.housekeeping.removal import tell
 from airlock.mirror import Mirror
@@ -16,11 +17,15 @@ log = logging.getLogger(__name__)
 
 
 def trees(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Remove the trees of old releases."""
+    """Remove the trees of old releases that no unfinished run needs.
+
+    Raises ``TransientError`` when the DAG processor does not tell what unfinished runs need.
+    """
     state = states.from_environment(environ)
     removed = {}
     for mirror in _mirrors(environ):
-        removal = old_trees.remove_old(state, mirror, keep=params["releases"], dry_run=params["dry_run"])
+        needed = partial(needs.of_unfinished_runs, state.enquiry(mirror.source.name))
+        removal = old_trees.remove_old(state, mirror, keep=params["releases"], needed=needed, dry_run=params["dry_run"])
         removed[mirror.source.name] = tell(removal, subject=f"trees of source {mirror.source.name}").to_json()
     return removed
 

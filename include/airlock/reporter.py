@@ -1,4 +1,6 @@
-"""Runs inside the DAG processor: tells a waiting task what is stored, and has files parsed before all others."""
+"""Runs inside the DAG processor: tells a waiting task what is stored, and has files parsed before all others; tells a
+clean-up which revisions unfinished runs need.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airlock import enquiry
+from airlock import enquiry, needs
 from airlock.enquiry import Answer, ImportFault, Question, Stored
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ _MOST_AT_ONCE = 100  # DAGs whose structure is read in one turn: the loop of the
 
 @dataclass(kw_only=True)
 class Reporter:
-    """Answers the questions about one bundle. It costs the opening of one file while nobody asks.
+    """Answers the questions about one bundle. It costs the opening of two files while nobody asks.
 
     Private API of Airflow, held by a test with the real DAG processor: the tables, and that a request to parse a file
     is taken up at the next turn of the DAG processor's loop.
@@ -34,10 +36,15 @@ class Reporter:
     _digests: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def report(self, revision: str, tree: Path) -> None:
-        """Answer the question about ``revision``, whose tree stands at ``tree``, if there is one.
+        """Answer the question about ``revision``, whose tree stands at ``tree``, and the one about unfinished runs.
 
         It raises nothing: what goes wrong here must not keep the DAG processor from its work.
         """
+        if token := needs.asked(self.folder):
+            try:
+                needs.answer(self.folder, token, _needed())
+            except Exception:
+                log.exception("bundle %s: what unfinished runs need cannot be told", self.bundle)
         question = enquiry.asked(self.folder)
         if question is None or question.revision != revision:
             return
@@ -105,6 +112,22 @@ class Reporter:
             for row in rows
             if row.filename in question.parse
         }
+
+
+def _needed() -> list[str]:
+    """Return the bundle versions to which queued and running runs are pinned, whatever their bundle is."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from sqlalchemy import select
+
+    unfinished = DagRun.state.in_([DagRunState.QUEUED, DagRunState.RUNNING])
+    with create_session() as session:
+        return [
+            version
+            for version in session.scalars(select(DagRun.bundle_version).where(unfinished).distinct())
+            if version
+        ]
 
 
 def _latest(session: Session, dag_ids: list[str]) -> Iterable[tuple[str, Mapping[str, Any]]]:

@@ -33,6 +33,7 @@ from airlock.mirror import Mirror
 from airlock.source import Source
 from airlock.state import State
 from airlock.validate.answers import Answers
+from airlock.validate.limits import Limits
 from airlock.validate.policy import from_environment, parse
 
 GOOD = """
@@ -134,6 +135,30 @@ def test_a_rejected_revision_is_told_and_live_stays(
     told = status.read_source(state, source).to_json()
     assert told["last_verdict"]["findings"][0]["file"] == "bad.py"
     assert told["last_verdict"]["findings"][0]["hint"]
+
+
+def test_a_revision_that_hangs_crashes_and_exhausts_memory_gets_its_verdict(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror, state: State, source: Source
+) -> None:
+    live = upstream.push(good("etl"))
+    run()
+    enemies = {
+        "ends.py": "import os\nos._exit(0)\n",
+        "hangs.py": "while True: pass\n",
+        "is_killed.py": "import os\nos.kill(os.getpid(), 9)\n",
+        "takes_all.py": "many = []\nwhile True: many.append(bytearray(50_000_000))\n",
+    }
+    revision = upstream.push({name: f"from airflow.sdk import dag\n{text}" for name, text in enemies.items()})
+    terms = sync.Terms(limits=Limits(file_s=3, memory_mb=700))
+    outcome = sync.run(source, state, sync.Request(), Answers(), terms)
+    assert (outcome.result, releases.live_revision(mirror)) == ("rejected", live)
+    verdict = mirror.read_verdict(revision)
+    assert verdict
+    assert (verdict.result, verdict.total, {dag.dag_id for dag in verdict.dags}) == ("rejected", 5, {"etl"})
+    rules = {finding.file: finding.rule for finding in verdict.findings}
+    assert rules.keys() == enemies.keys()
+    assert (rules["ends.py"], rules["hangs.py"], rules["is_killed.py"]) == ("crash", "time-out", "crash")
+    assert all(finding.message and finding.hint for finding in verdict.findings)
 
 
 def test_a_revision_is_judged_once_unless_it_is_forced(

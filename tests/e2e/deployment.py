@@ -89,9 +89,9 @@ class Deployment(ABC):
         """The state of a run."""
         return str(self.api("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").json()["state"])
 
-    def log(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """The log of a task's first try."""
-        return self.api("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/1").text
+    def log(self, dag_id: str, run_id: str, task_id: str, *, attempt: int = 1) -> str:
+        """The log of one try of a task."""
+        return self.api("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{attempt}").text
 
     def wait_for_live(self, revision: str, *, timeout_s: float = 90) -> None:
         """Wait until a revision is live and Airflow was seen to have it."""

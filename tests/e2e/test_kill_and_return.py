@@ -4,12 +4,11 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-import psutil
 import pytest
 from tests.deployments import dag_file
 from tests.e2e.deployment import Embedded, wait_until
+from tests.e2e.processes import of_state
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
 
@@ -61,15 +60,3 @@ def test_nothing_survives_down(killed: Embedded) -> None:
     assert of_state(killed.state) == []
     assert killed.airlock("down").returncode == 0
     assert killed.source()["live"] is not None
-
-
-def of_state(state: Path) -> list[psutil.Process]:
-    """Return every process of a deployment, by the state directory in its environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("AIRLOCK_STATE") == str(state) and process.pid != os.getpid():
-                found.append(process)
-        except psutil.Error:
-            continue
-    return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]

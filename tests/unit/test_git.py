@@ -84,5 +84,17 @@ def test_refs_move_all_or_none(upstream: Upstream) -> None:
     assert git.commit_of(bare, "refs/tags/x") is None
 
 
+def test_a_commit_that_is_not_there_is_none_and_one_that_cannot_be_looked_for_is_an_error(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    revision = upstream.push({"a.py": "1"})
+    repository = Path(upstream.url)
+    assert git.commit_of(repository, "refs/heads/main") == revision
+    for name in ("refs/heads/none", "0" * 40, "1234567", "HEAD:a.py"):
+        assert git.commit_of(repository, name) is None
+    with pytest.raises(CommandFailed, match="not a git repository"):
+        git.commit_of(tmp_path / "nowhere", "refs/heads/main")
+
+
 def test_a_blob_that_is_not_there_is_none(upstream: Upstream) -> None:
     assert git.read_blob(Path(upstream.url), "refs/airlock/nothing") is None

@@ -112,6 +112,7 @@ def test_the_making_of_a_tree(way: Way, mirror: Mirror, state: State, revisions:
         return tree.materialise(mirror.path, following, place, previous=first)
 
     for effects in hurt_at_each_effect(way, make):  # noqa: B007 - counted
+        assert not (place / following).exists() or manifest.damage(place / following) == frozenset()
         assert content(make()) == {"etl.py": "1", "same.py": "same", "new_0.py": "new", "new_1.py": "new"}
         assert content(place / first) == {"etl.py": "0", "same.py": "same", "new_0.py": "new"}
         assert manifest.damage(place / following) == frozenset()
@@ -150,7 +151,7 @@ def test_the_removal_of_old_trees(way: Way, mirror: Mirror, state: State, revisi
         tree.materialise(mirror.path, revision, place)
 
     def prune() -> object:
-        return trees.remove_old(state, mirror, keep=1, dry_run=False)
+        return trees.remove_old(state, mirror, keep=1, needed=frozenset, dry_run=False)
 
     for effects in hurt_at_each_effect(way, prune):  # noqa: B007 - counted
         assert manifest.damage(place / revisions[2]) == frozenset()

@@ -19,6 +19,14 @@ def test_the_error_of_a_failed_program_has_all_that_it_said() -> None:
     assert "ended with status 3\nstdout: out\nstderr: err" in str(caught.value)
 
 
+def test_the_error_of_a_failed_program_shows_no_password() -> None:
+    says_it = "import sys; print(sys.argv[1]); sys.exit(f'cannot reach {sys.argv[1]}')"
+    with pytest.raises(CommandFailed) as caught:
+        run([sys.executable, "-c", says_it, "https://dora:s3cret@host/x"], timeout_s=60)
+    assert str(caught.value).count("https://***@host/x") == 3
+    assert "s3cret" not in f"{caught.value} {caught.value.stderr}"
+
+
 def test_a_program_that_is_too_slow_is_killed_with_its_children(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     script = f"sleep 60 & echo $! > {pid_file}; wait"

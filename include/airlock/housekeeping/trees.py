@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,17 +22,23 @@ from airlock.mirror import Mirror
 from airlock.state import State
 
 
-def remove_old(state: State, mirror: Mirror, *, keep: int, dry_run: bool) -> Removal:
-    """Remove the trees of a source except what is live, the newest ``keep`` releases, and what a running task uses.
+def remove_old(
+    state: State, mirror: Mirror, *, keep: int, needed: Callable[[], AbstractSet[str]], dry_run: bool
+) -> Removal:
+    """Remove the trees of a source except what is live, the newest ``keep`` releases, what an unfinished run needs, and
+    what a running task uses.
 
-    A task holds Airflow's lock of the version that it runs (``BundleVersionLock``). Each tree goes in one step.
+    ``needed`` tells the revisions of unfinished runs; it is asked when there is something to remove. A task holds
+    Airflow's lock of the version that it runs (``BundleVersionLock``). Each tree goes in one step.
     """
     newest = releases.history(mirror, limit=keep)
     kept = {release.revision for release in newest} | {releases.live_revision(mirror)}
     trees = state.trees(mirror.source.name)
+    old = [tree for tree in sorted(trees.glob("*")) if git.is_sha(tree.name) and tree.name not in kept]
+    kept |= needed() if old else frozenset()
     gone, size = [], 0
-    for tree in sorted(trees.glob("*")):
-        if not git.is_sha(tree.name) or tree.name in kept:
+    for tree in old:
+        if tree.name in kept:
             continue
         tracking = state.cache / "bundles" / "_tracking" / mirror.source.name / tree.name
         with _unused(tracking) as is_unused:
@@ -42,7 +48,7 @@ def remove_old(state: State, mirror: Mirror, *, keep: int, dry_run: bool) -> Rem
             gone.append(f"{mirror.source.name} {tree.name[:12]}")
             if not dry_run:
                 _remove(tree)
-                tracking.unlink(missing_ok=True)  # Airflow's own clean-up ends at a version without a tree
+                tracking.unlink(missing_ok=True)
     if not dry_run:
         for name in manifest.revisions(trees):
             if not (trees / name).is_dir():  # removed here, earlier, or by Airflow
