@@ -32,7 +32,7 @@ def repositories(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[
         return {}
     shrunk = {}
     for mirror in _mirrors(environ):
-        with mirror.locked():
+        with mirror.alone():
             shrunk[mirror.path.name] = packed.pack(mirror.path)
     environment = states.from_environment(environ).environment
     if environment.exists():

@@ -18,7 +18,7 @@ import os
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from airlock import credentials, judgement, mirror as mirrors, publication, release as releases, signature
+from airlock import credentials, judgement, mirror as mirrors, publication, rebuild, release as releases, signature
 from airlock.approval import Question
 from airlock.errors import AirlockError, StateError
 from airlock.judgement import Terms
@@ -57,7 +57,7 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
     source = mirror.source
     # It imports Airflow while the repository is fetched.
     with isolation.server(answers, state.cache / "validate", os.environ, limits=terms.limits) as server:
-        with credentials.access(source) as upstream, mirror.locked():
+        with credentials.access(source) as upstream, mirror.fetching():
             _fetch(mirror, upstream)
         followed = mirror.upstream_revision()
         revision = mirror.resolve(request.ref) if request.ref else followed
@@ -105,7 +105,7 @@ def _fetch(mirror: Mirror, upstream: credentials.Access) -> None:
         if error.reason != "MirrorDamaged":
             raise
         log.warning("%s; it is made again from upstream and from what can be read", error.message)
-        mirror.rebuild(upstream.url, env=upstream.env)
+        rebuild.rebuild(mirror, upstream.url, env=upstream.env)
 
 
 def publish_approved(source: Source, state: State, question: Question, terms: Terms) -> Outcome:

@@ -16,7 +16,7 @@ from tests.faults import Way, hurt_at_each_effect
 from tests.upstream import Upstream
 from tests.verdicts import verdict
 
-from airlock import git, manifest, release, scratch, tree
+from airlock import git, manifest, rebuild, release, scratch, tree
 from airlock.housekeeping import repositories, trees
 from airlock.mirror import Mirror
 from airlock.state import State
@@ -62,7 +62,7 @@ def test_the_first_fetch_of_all(way: Way, mirror: Mirror, state: State, upstream
     for effects in hurt_at_each_effect(way, fetch):  # noqa: B007 - counted
         assert fetch() == revision
         assert_whole(mirror)
-        assert {path.name for path in state.sources.iterdir()} == {"dags.git", "dags.lock", ".staging"}
+        assert {path.name for path in state.sources.iterdir()} == {"dags.git", "dags.lock", "dags.fetch", ".staging"}
         shutil.rmtree(state.root)
     assert effects
 
@@ -164,7 +164,7 @@ def test_the_removal_of_old_trees(way: Way, mirror: Mirror, state: State, revisi
 @pytest.mark.parametrize("way", WAYS)
 def test_the_packing_of_a_mirror(way: Way, mirror: Mirror, revisions: list[str]) -> None:
     def pack() -> None:
-        with mirror.locked():
+        with mirror.alone():
             repositories.pack(mirror.path)
 
     for effects in hurt_at_each_effect(way, pack):  # noqa: B007 - counted
@@ -178,16 +178,22 @@ def test_the_packing_of_a_mirror(way: Way, mirror: Mirror, revisions: list[str])
 def test_the_rebuilding_of_a_damaged_mirror(
     way: Way, mirror: Mirror, state: State, upstream: Upstream, fetch: Fetch, revisions: list[str]
 ) -> None:
-    def rebuild() -> None:
-        with mirror.locked():
-            mirror.rebuild(upstream.url, env={})
+    def make_again() -> None:
+        with mirror.fetching():
+            rebuild.rebuild(mirror, upstream.url, env={})
 
-    for effects in hurt_at_each_effect(way, rebuild):  # noqa: B007 - counted
-        rebuild()
+    for effects in hurt_at_each_effect(way, make_again):  # noqa: B007 - counted
+        make_again()
         assert release.live_revision(mirror) == revisions[0]
         assert [one.number for one in release.history(mirror)] == [1]
         assert_whole(mirror)
-        assert {path.name for path in state.sources.iterdir()} == {"dags.git", "dags.lock", "dags.damaged", ".staging"}
+        assert {path.name for path in state.sources.iterdir()} == {
+            "dags.git",
+            "dags.lock",
+            "dags.fetch",
+            "dags.damaged",
+            ".staging",
+        }
     assert effects > 5
     assert fetch() == revisions[2]
 
