@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airlock import mirror as mirrors, source as sources, state as states
+from airlock import approval, composition, mirror as mirrors, source as sources, state as states
 from airlock.housekeeping import logs as old_logs, metadata as old_metadata, repositories as packed, trees as old_trees
 from airlock.housekeeping.removal import tell
 from airlock.mirror import Mirror
@@ -16,11 +16,15 @@ log = logging.getLogger(__name__)
 
 
 def trees(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Remove the trees of old releases."""
+    """Remove the trees of old releases, and composed trees of revisions that were never one."""
     state = states.from_environment(environ)
     removed = {}
     for mirror in _mirrors(environ):
         removal = old_trees.remove_old(state, mirror, keep=params["releases"], dry_run=params["dry_run"])
+        if not params["dry_run"]:
+            question = approval.read(mirror)
+            asked = question.revision if question else None
+            composition.prune(mirror, keep=(mirror.upstream_revision(), mirror.judged_revision(), asked))
         removed[mirror.source.name] = tell(removal, subject=f"trees of source {mirror.source.name}").to_json()
     return removed
 

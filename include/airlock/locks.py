@@ -17,8 +17,12 @@ from airlock.errors import StateError, TransientError
 
 _WAIT_S = 600
 # Lock files of git, by who makes them: a fetch, everybody else, or both.
-_FETCHER = ("refs/remotes/**/*.lock", "refs/upstream-tags/**/*.lock", "shallow.lock")
-_WRITER = ("HEAD.lock", "config.lock", *(f"refs/{name}/**/*.lock" for name in ("heads", "tags", "notes", "airlock")))
+_FETCHER = ("shallow.lock", *(f"refs/{name}/**/*.lock" for name in ("remotes", "upstream-tags", "submodules")))
+_WRITER = (
+    "HEAD.lock",
+    "config.lock",
+    *(f"refs/{name}/**/*.lock" for name in ("heads", "tags", "notes", "airlock", "trees")),
+)
 _BOTH = ("packed-refs.lock", "packed-refs.new", "objects/info/*.lock")
 
 

@@ -1,6 +1,7 @@
 """The mirror of one source: upstream's refs, the records that must survive, and the locks of those who write.
 
-Refs: ``refs/remotes/origin/*`` are upstream's branches and ``refs/upstream-tags/*`` its tags; ``refs/heads/live`` and
+Refs: ``refs/remotes/origin/*`` are upstream's branches and ``refs/upstream-tags/*`` its tags; ``refs/submodules/*`` and
+``refs/trees/*`` belong to ``airlock.composition``; ``refs/heads/live`` and
 ``refs/tags/release/<n>`` belong to ``airlock.release``; ``refs/notes/verdicts`` holds a verdict per commit;
 ``refs/airlock/*`` are small JSON records (blobs), and ``refs/airlock/judged`` is the last commit of the followed
 branch that a sync brought to its end.
@@ -12,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,6 @@ from airlock.verdict import Verdict, dumps, from_json
 JUDGED = "refs/airlock/judged"
 _UNDER = "judged-under"
 _VERDICTS = "refs/notes/verdicts"
-_TAGS = "refs/upstream-tags/"
-REFSPECS = ("+refs/heads/*:refs/remotes/origin/*", f"+refs/tags/*:{_TAGS}*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +52,10 @@ class Mirror:
             return git.commit_of(self.path, self.source.commit)
         name: str | None = f"refs/heads/{self.source.branch}"
         if self.source.tag:
-            listed = git.run(self.path, "for-each-ref", "--format=%(refname)", _TAGS).text.split()
-            name = following.branch_or_tag(self.source, {f"refs/tags/{tag.removeprefix(_TAGS)}" for tag in listed})
-        if name is None:
-            return None
-        here = name.replace("refs/heads/", "refs/remotes/origin/", 1).replace("refs/tags/", _TAGS, 1)
-        return git.commit_of(self.path, here)
+            listed = git.run(self.path, "for-each-ref", "--format=%(refname)", following.TAGS).text.split()
+            tags = {f"refs/tags/{tag.removeprefix(following.TAGS)}" for tag in listed}
+            name = following.branch_or_tag(self.source, tags)
+        return git.commit_of(self.path, following.here(name)) if name else None
 
     def judged_revision(self) -> str | None:
         """The last commit of the followed branch that a sync brought to its end."""
@@ -69,13 +67,15 @@ class Mirror:
         Raises ``UpstreamError`` when upstream has no such ref.
         """
         git.check_ref_name(ref, subject=self.subject)
-        for candidate in (f"refs/remotes/origin/{ref}", f"refs/upstream-tags/{ref}", ref if _is_hex(ref) else ""):
+        for candidate in (f"{following.BRANCHES}{ref}", f"{following.TAGS}{ref}", ref if _is_hex(ref) else ""):
             commit = git.commit_of(self.path, candidate) if candidate else None
             if commit:
                 return commit
+        depth = self.source.depth
+        shallow = f"; of {self.source.follows} only the newest {depth} commits were fetched, and of others none"
         raise UpstreamError(
-            f"{self.subject}: upstream has no branch, tag or commit {ref!r}",
-            hint="push it first, or check the name",
+            f"{self.subject}: upstream has no branch, tag or commit {ref!r}{shallow if depth else ''}",
+            hint="raise depth, or leave it out" if depth else "push it first, or check the name",
             reason="RefMissing",
         )
 
@@ -159,24 +159,39 @@ class Mirror:
 
         Raises ``UpstreamError``, ``CommandTimeout``, and ``StateError`` with reason ``MirrorDamaged``.
         """
-        arguments = (
-            "fetch",
-            "--quiet",
-            "--prune",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-auto-maintenance",
-            "--",
-            url,
-            *REFSPECS,
-        )
-        git.run_upstream(*arguments, subject=self.subject, repository=self.path, env=env)
+        try:
+            git.run_upstream(*self.fetch_command(url), subject=self.subject, repository=self.path, env=env)
+        except UpstreamError as error:
+            if error.reason != "RefMissing":  # which git says where one ref was asked for
+                raise
+            raise self._nothing_to_follow() from error
+        if self.source.depth:
+            self._forget_others()
         if self.upstream_revision() is None:
-            raise UpstreamError(
-                f"{self.subject}: upstream has no {self.source.follows}",
-                hint="push it, or follow another one; what is live stays live",
-                reason="RefMissing" if self.source.tag or self.source.commit else "BranchMissing",
-            )
+            raise self._nothing_to_follow()
+
+    def fetch_command(self, url: str, *options: str) -> tuple[str, ...]:
+        """Return the command of git that fetches what the source wants into a repository."""
+        depth = (f"--depth={self.source.depth}",) if self.source.depth else ()
+        if not self.source.depth and (self.path / "shallow").exists():  # it had a depth before
+            depth = ("--unshallow",)
+        common = ("--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance")
+        return ("fetch", *common, *depth, *options, "--", url, *following.refspecs(self.source))
+
+    def _forget_others(self) -> None:
+        """Remove the branches and tags of upstream that a shallow source no longer fetches."""
+        fetched = [specification.rpartition(":")[2] for specification in following.refspecs(self.source)]
+        names = git.run(self.path, "for-each-ref", "--format=%(refname)", following.BRANCHES, following.TAGS).text
+        others = [name for name in names.split() if not any(fnmatchcase(name, one) for one in fetched)]
+        if others:
+            git.move_refs(self.path, [f"delete {name}" for name in others])
+
+    def _nothing_to_follow(self) -> UpstreamError:
+        return UpstreamError(
+            f"{self.subject}: upstream has no {self.source.follows}",
+            hint="push it, or follow another one; what is live stays live",
+            reason="RefMissing" if self.source.tag or self.source.commit else "BranchMissing",
+        )
 
 
 def of(state: State, source: Source) -> Mirror:

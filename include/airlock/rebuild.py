@@ -12,15 +12,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from airlock import git, locks, pointer, scratch
+from airlock import following, git, locks, pointer, scratch, tree
 from airlock.errors import AirlockError, StateError
-from airlock.mirror import REFSPECS, Mirror
+from airlock.mirror import Mirror
 
 log = logging.getLogger(__name__)
 
 _LIVE = "refs/heads/live"
+_UPSTREAMS = (following.BRANCHES, following.TAGS, "refs/submodules/")
 
 
 def rebuild(mirror: Mirror, url: str, *, env: Mapping[str, str]) -> None:
@@ -32,16 +34,20 @@ def rebuild(mirror: Mirror, url: str, *, env: Mapping[str, str]) -> None:
     with scratch.directory(mirror.path.with_name(git.STAGING)) as place:
         fresh = place / mirror.path.name
         git.init_bare(fresh)
-        arguments = ("fetch", "--quiet", "--no-tags", "--no-auto-maintenance", "--", url, *REFSPECS)
-        git.run_upstream(*arguments, subject=mirror.subject, repository=fresh, env=env)
+        fetch = replace(mirror, path=fresh).fetch_command(url)
+        git.run_upstream(*fetch, subject=mirror.subject, repository=fresh, env=env)
         with locks.writing(mirror.path, subject=mirror.subject):
             _carry_over(mirror, fresh)
             _replace(mirror, fresh, grave=place)
 
 
 def _carry_over(mirror: Mirror, fresh: Path) -> None:
-    for name, sha in _readable_refs(mirror.path).items():
-        if name.startswith(("refs/remotes/", "refs/upstream-tags/")) or _copy_ref(mirror.path, fresh, name, sha):
+    """Copy our refs, a revision's own tree before the tag of its release: a release without its tree is none."""
+    lost: set[str] = set()
+    for name, sha in sorted(_readable_refs(mirror.path).items(), key=lambda ref: not ref[0].startswith(tree.COMPOSED)):
+        if name.startswith(_UPSTREAMS):
+            continue
+        if git.commit_of(mirror.path, sha) not in lost and _copy_ref(mirror.path, fresh, name, sha):
             continue
         if name == _LIVE:
             raise StateError(
@@ -49,6 +55,8 @@ def _carry_over(mirror: Mirror, fresh: Path) -> None:
                 hint=f"restore {mirror.path} from a backup",
                 reason="MirrorDamaged",
             )
+        if name.startswith(tree.COMPOSED):
+            lost.add(name.removeprefix(tree.COMPOSED))
         log.warning("%s: %s could not be read any more", mirror.subject, name)
 
 
@@ -88,7 +96,8 @@ def _copy_ref(damaged: Path, fresh: Path, name: str, sha: str) -> bool:
     Raises ``StateError`` when it could be read, and still is not there.
     """
     with suppress(AirlockError):
-        git.run(fresh, "fetch", "--quiet", "--no-tags", str(damaged), f"+{name}:{name}")
+        # A damaged mirror may be shallow.
+        git.run(fresh, "fetch", "--quiet", "--no-tags", "--update-shallow", str(damaged), f"+{name}:{name}")
     if git.run(fresh, "cat-file", "-e", sha, check=False).status != 0:
         if git.run(damaged, "rev-list", "--objects", "--quiet", sha, check=False).status == 0:
             raise StateError(f"{name} could not be copied to {fresh}", hint="free space, or look at the disk")

@@ -21,7 +21,7 @@ _REASONS = (
         "RepositoryMissing",
         r"repository .*not found|does not appear to be a git repository|does not exist|error: 404",
     ),
-    ("RefMissing", r"couldn't find remote ref|remote ref does not exist"),
+    ("RefMissing", r"couldn't find remote ref|remote ref does not exist|not our ref|unadvertised object"),
     (
         "HostUnreachable",
         r"could not resolve|connection (refused|timed out|reset)|network is unreachable|failed to connect|no route",
@@ -33,7 +33,7 @@ _HINTS = {
     "connection's known_hosts_file; if not, somebody is in between",
     "HostKeyRefused": "put the server's host key into the connection's known_hosts_file",
     "RepositoryMissing": "check the URL, and that the account may read the repository",
-    "RefMissing": "check the branch name",
+    "RefMissing": "check the name; a submodule's commit has to be pushed before what refers to it",
     "HostUnreachable": "check the URL, the network and the proxy; the next sync tries again",
     "UpstreamUnavailable": "the next sync tries again",
 }

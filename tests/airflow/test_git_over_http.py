@@ -20,7 +20,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.git_servers import HttpGit, http_git
 from tests.upstream import Upstream
 
-from airlock import credentials, git, mirror as mirrors, release as releases, sync, upstream as upstreams
+from airlock import (
+    composition,
+    credentials,
+    git,
+    mirror as mirrors,
+    release as releases,
+    sync,
+    tree,
+    upstream as upstreams,
+)
 from airlock.errors import CommandTimeout, ConfigError, UpstreamError
 from airlock.mirror import Mirror
 from airlock.source import Source
@@ -234,6 +243,41 @@ def test_what_is_wrong_in_a_connection_is_told(mirror: Mirror, connect: Connect)
     with pytest.raises(ConfigError, match="strict_host_key_checking") as caught:
         fetch(mirror)
     assert caught.value.reason == "ConnectionUnusable"
+
+
+def test_a_submodule_on_the_same_host_gets_the_secret_and_one_elsewhere_does_not(
+    server: HttpGit,
+    make_upstream: Callable[[str], Upstream],
+    upstream: Upstream,
+    mirror: Mirror,
+    state: State,
+    connect: Connect,
+    tmp_path: Path,
+) -> None:
+    mirror = replace(mirror, source=replace(mirror.source, submodules=True))
+    server.accounts["dora"] = SECRET
+    connect(login="dora", password=SECRET)
+    library = make_upstream("library")
+    known = library.push({"words.py": "1"})
+    with http_git(tmp_path) as elsewhere:
+        upstream.embed("near", "../library.git", known)
+        upstream.embed("far", elsewhere.url("library.git"), known)
+        revision = upstream.push({"a.py": "1"})
+        with credentials.access(mirror.source) as access, mirror.fetching():
+            mirror.fetch(access.url, env=access.env)
+            composition.compose(mirror, revision, access, state.trees("dags"))
+        assert {"near/words.py", "far/words.py"} <= tree.entries(mirror.path, revision).keys()
+        assert elsewhere.asked
+        assert not [headers for _, headers in elsewhere.asked if "Authorization" in headers]
+        elsewhere.accounts["dora"] = SECRET
+        upstream.embed("far", elsewhere.url("library.git"), library.push({"words.py": "2"}))
+        revision = upstream.push({"a.py": "2"})
+        with credentials.access(mirror.source) as access, mirror.fetching():
+            mirror.fetch(access.url, env=access.env)
+            with pytest.raises(UpstreamError, match="source dags: submodule far") as caught:
+                composition.compose(mirror, revision, access, state.trees("dags"))
+        assert caught.value.reason == "AuthenticationFailed"
+        assert not [headers for _, headers in elsewhere.asked if "Authorization" in headers]
 
 
 class _Tokens(BaseHTTPRequestHandler):

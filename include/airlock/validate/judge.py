@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from airlock.validate.rules import moved_file
 from airlock.validate.ruling import apply
 from airlock.verdict import Dag, Finding, Verdict, compare
 
+_MISSING = re.compile(r"No module named|No such file or directory")
 _FATAL_SIGNALS = {signal.SIGKILL: "; it may have used too much memory", signal.SIGXCPU: "; it used too much CPU time"}
 
 
@@ -33,7 +35,8 @@ class Subject:
     ``environment`` is the digest of what is installed, ``owners`` maps DAG ids of other bundles to their owner, and
     ``live`` is the verdict of what is live now. ``policy`` is the deployment's. ``unfinished`` tells how many
     unfinished runs a DAG has, ``bundle_of`` under which other bundle Airflow knows it; ``None``: nobody to ask.
-    ``installed`` has the versions of what is installed where the files are imported; ``None``: here.
+    ``left_out`` says what the tree lacks of the repository, and how to have it. ``installed`` has the versions of what
+    is installed where the files are imported; ``None``: here.
     """
 
     revision: str
@@ -47,6 +50,7 @@ class Subject:
     unfinished: Callable[[str], int] | None = None
     bundle_of: Callable[[str], str | None] | None = None
     installed: Mapping[str, str] | None = None
+    left_out: str = ""
 
 
 def judge(
@@ -106,7 +110,7 @@ def judge(
                 (dag for outcome in observed.outcomes for dag in outcome.dags), key=lambda dag: (dag.dag_id, dag.file)
             )
         ),
-        findings=tuple(_redacted(finding, server) for finding in ruling.findings),
+        findings=tuple(_hinted(_redacted(finding, server), subject.left_out) for finding in ruling.findings),
         suppressed=tuple(replace(one, finding=_redacted(one.finding, server)) for one in ruling.suppressed),
         unchecked=ruling.unchecked,
         inputs={outcome.file: outcome.inputs for outcome in observed.outcomes},
@@ -245,6 +249,13 @@ def _why(ended: Ended) -> str:
         number = signal.Signals(-ended.code)
         return f"killed by {number.name}{_FATAL_SIGNALS.get(number, '')}"
     return f"exit status {ended.code}, without a result"
+
+
+def _hinted(finding: Finding, left_out: str) -> Finding:
+    """Return the finding with what the tree lacks, where something is missing."""
+    if not left_out or not _MISSING.search(finding.message):
+        return finding
+    return replace(finding, hint=f"{left_out}; otherwise: {finding.hint}")
 
 
 def _redacted(finding: Finding, server: ForkServer) -> Finding:
