@@ -37,3 +37,11 @@ class Upstream:
         self.git("commit", "--quiet", "--allow-empty", "-m", f"change {', '.join(files) or 'nothing'}")
         self.git("push", "--quiet", "--force", "origin", f"HEAD:refs/heads/{branch}")
         return self.git("rev-parse", "HEAD")
+
+    def embed(self, path: str, url: str, commit: str) -> None:
+        """Make a submodule of the clone, to be committed by the next push; its content need not be at hand."""
+        name = f"submodule.{path}"
+        self.git("config", "--file", ".gitmodules", f"{name}.path", path)
+        self.git("config", "--file", ".gitmodules", f"{name}.url", url)
+        (self.clone / path).mkdir(parents=True, exist_ok=True)  # as it is where nobody has fetched the content
+        self.git("update-index", "--add", "--cacheinfo", f"160000,{commit},{path}")

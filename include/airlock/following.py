@@ -10,6 +10,7 @@ from packaging.version import InvalidVersion, Version
 
 from airlock.source import Source
 
+BRANCHES, TAGS = "refs/remotes/origin/", "refs/upstream-tags/"  # where upstream's are kept in a mirror
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -29,6 +30,22 @@ def branch_or_tag(source: Source, names: Iterable[str]) -> str | None:
         if fnmatchcase(name, wanted) and (version := _version(name[prefix:])) is not None
     ]
     return max(versions)[1] if versions else None
+
+
+def refspecs(source: Source) -> tuple[str, ...]:
+    """Return what to fetch, and as what: all branches and tags of upstream, of a shallow source what is followed."""
+    if not source.depth or (source.tag and is_pattern(source.tag)):
+        branches = () if source.depth else (f"+refs/heads/*:{BRANCHES}*",)
+        return (*branches, f"+refs/tags/*:{TAGS}*")
+    if source.commit:
+        return (f"+{source.commit}:{BRANCHES}{source.commit}",)
+    name = f"tags/{source.tag}" if source.tag else f"heads/{source.branch}"
+    return (f"+refs/{name}:{here(f'refs/{name}')}",)
+
+
+def here(name: str) -> str:
+    """Return the name in a mirror of a branch or tag of upstream."""
+    return name.replace("refs/heads/", BRANCHES, 1).replace("refs/tags/", TAGS, 1)
 
 
 def is_pattern(tag: str) -> bool:

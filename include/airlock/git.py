@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlock import scratch
-from airlock.errors import CommandFailed, StateError, UpstreamError, UsageError
-from airlock.process import Completed, failure, redact, run as run_process
+from airlock import refusal, scratch
+from airlock.errors import CommandFailed, CommandTimeout, StateError, UsageError
+from airlock.process import Completed, failure, run as run_process
 
 _KEPT = re.compile(
     r"PATH|HOME|TMPDIR|LANG|LC_ALL|TZ|USER|LOGNAME|SSH_AUTH_SOCK|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|(https?|all|no)_proxy",
@@ -47,28 +47,7 @@ _SETTINGS = (
 STAGING = ".staging"  # beside repositories: where one is made before it gets its name
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,243}")
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-
-_UPSTREAM_REASONS = (
-    (
-        "AuthenticationFailed",
-        r"authentication failed|could not read (username|password)|permission denied|403|401|invalid credentials",
-    ),
-    ("HostKeyRefused", r"host key verification failed"),
-    ("RepositoryMissing", r"repository .*not found|does not appear to be a git repository|does not exist|404"),
-    ("RefMissing", r"couldn't find remote ref|remote ref does not exist"),
-    (
-        "HostUnreachable",
-        r"could not resolve|connection (refused|timed out|reset)|network is unreachable|failed to connect|no route",
-    ),
-)
-_HINTS = {
-    "AuthenticationFailed": "check the source's Airflow connection (type git): user, token or key, and read access",
-    "HostKeyRefused": "put the server's host key into the connection's known_hosts_file",
-    "RepositoryMissing": "check the URL, and that the account may read the repository",
-    "RefMissing": "check the branch name",
-    "HostUnreachable": "check the URL, the network and the proxy; the next sync tries again",
-    "UpstreamUnavailable": "the next sync tries again",
-}
+UPSTREAM_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,42 +88,28 @@ def run_upstream(
     *args: str,
     subject: str,
     repository: Path | None = None,
-    timeout_s: float = 300,
+    timeout_s: float | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Completed:
     """Run a git command that talks to another server. ``env`` carries the credentials; ``subject`` names the source.
 
-    Raises ``UpstreamError`` with a reason of its own for each known cause, and ``CommandTimeout``.
+    It is killed after ``timeout_s`` seconds, 300 where none are given. Raises ``CommandTimeout``, and what
+    ``refusal.error`` makes of the cause.
     """
     variables = _environment(re.compile(f"{_KEPT.pattern}|{_KEPT_UPSTREAM.pattern}", re.IGNORECASE)) | dict(env or {})
     where = [] if repository is None else [f"--git-dir={repository}"]
-    completed = run_process(
-        ["git", *_SETTINGS, "-c", "protocol.ext.allow=never", *where, *args],
-        timeout_s=timeout_s,
-        env=variables,
-        check=False,
-    )
-    if completed.status == 0:
-        return completed
-    text = redact(completed.stderr.decode("utf-8", "replace")).strip()
-    if re.search(
-        r"no space left on device|read-only file system|unable to (create|write)|insufficient permission",
-        text,
-        re.IGNORECASE,
-    ):
-        raise StateError(
-            f"{subject}: git cannot write to the state directory: {text}", hint="free space, or check the permissions"
-        )
-    if re.search(
-        r"bad object|corrupt|unable to read|object file .* is empty|did not send all necessary objects",
-        text,
-        re.IGNORECASE,
-    ):
-        raise StateError(f"{subject}: the mirror is damaged: {text}", reason="MirrorDamaged")
-    reason = next(
-        (name for name, pattern in _UPSTREAM_REASONS if re.search(pattern, text, re.IGNORECASE)), "UpstreamUnavailable"
-    )
-    raise UpstreamError(f"{subject}: {args[0]} failed: {text}", hint=_HINTS[reason], reason=reason)
+    limit_s = UPSTREAM_TIMEOUT_S if timeout_s is None else timeout_s
+    argv = ["git", *_SETTINGS, "-c", "protocol.ext.allow=never", *where, *args]
+    try:
+        completed = run_process(argv, timeout_s=limit_s, env=variables, check=False)
+    except CommandTimeout:
+        raise CommandTimeout(
+            f"{subject}: {args[0]} was given up: upstream took more than {limit_s:g} s",
+            hint="check the URL, the network and the proxy; the next sync tries again",
+        ) from None
+    if completed.status != 0:
+        raise refusal.error(completed.stderr, subject=subject, action=args[0])
+    return completed
 
 
 def version() -> str:

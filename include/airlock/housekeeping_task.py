@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from airlock import mirror as mirrors, needs, source as sources, state as states
+from airlock import approval, composition, mirror as mirrors, needs, source as sources, state as states
 from airlock.housekeeping import logs as old_logs, metadata as old_metadata, repositories as packed, trees as old_trees
 from airlock.housekeeping.removal import tell
 from airlock.mirror import Mirror
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def trees(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Remove the trees of old releases that no unfinished run needs.
+    """Remove trees of old releases that no unfinished run needs, and composed trees of revisions that were never one.
 
     Raises ``TransientError`` when the DAG processor does not tell what unfinished runs need.
     """
@@ -26,6 +26,10 @@ def trees(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, An
     for mirror in _mirrors(environ):
         needed = partial(needs.of_unfinished_runs, state.enquiry(mirror.source.name))
         removal = old_trees.remove_old(state, mirror, keep=params["releases"], needed=needed, dry_run=params["dry_run"])
+        if not params["dry_run"]:
+            question = approval.read(mirror)
+            asked = question.revision if question else None
+            composition.prune(mirror, keep=(mirror.upstream_revision(), mirror.judged_revision(), asked))
         removed[mirror.source.name] = tell(removal, subject=f"trees of source {mirror.source.name}").to_json()
     return removed
 
@@ -37,7 +41,7 @@ def repositories(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[
         return {}
     shrunk = {}
     for mirror in _mirrors(environ):
-        with mirror.locked():
+        with mirror.alone():
             shrunk[mirror.path.name] = packed.pack(mirror.path)
     environment = states.from_environment(environ).environment
     if environment.exists():

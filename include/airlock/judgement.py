@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from airlock import __version__, release as releases, sharing, tree
+from airlock import __version__, composition, release as releases, sharing, tree
 from airlock.errors import StateError
 from airlock.lockfile import distributions
 from airlock.mirror import Mirror
@@ -53,6 +53,11 @@ def circumstances(mirror: Mirror, policy: Policy) -> dict[str, str]:
     return {"environment": environment_digest(), "policy": policy.digest, "subdir": mirror.source.subdir}
 
 
+def under(mirror: Mirror, policy: Policy) -> dict[str, str]:
+    """Return all that has to be as it is for upstream's present revision to need no other sync."""
+    return {**circumstances(mirror, policy), "takes": mirror.source.takes}
+
+
 def is_of(verdict: Verdict | None, today: Mapping[str, str]) -> bool:
     """Tell whether there is a verdict, and it was given under these circumstances."""
     return verdict is not None and all(getattr(verdict, name) == value for name, value in today.items())
@@ -76,7 +81,9 @@ def of_revision(
     live_verdict = mirror.read_verdict(live) if live else None
     known = mirror.read_verdict(revision)
     policy = terms.policy()
-    if known and known.is_valid_for(**circumstances(mirror, policy)) and not force:
+    composed = tree.composed(mirror.path, revision)
+    is_known = known and known.is_valid_for(**circumstances(mirror, policy)) and known.tree == composed
+    if known and is_known and not force:
         log.info("revision %s was judged before under the same circumstances; force judges it again", revision)
         return replace(known, changes=compare(live_verdict, known))
     subject = replace(
@@ -91,7 +98,7 @@ def of_revision(
     look = judge.look(subject, server, cache=state.outcomes, force=force, given=given)
     if terms.shares and 0 < 2 * terms.limits.shard_files <= len(look.files):
         raise Postponed(revision, tuple(look.files))
-    verdict = judge.conclude(look, server)
+    verdict = replace(judge.conclude(look, server), tree=composed)
     with mirror.locked():
         mirror.write_verdict(verdict)
     log.info("revision %s %s", revision, verdict.summary)
@@ -123,6 +130,7 @@ def _subject(mirror: Mirror, revision: str, server: ForkServer) -> Subject:
         subdir=mirror.source.subdir,
         bundle=mirror.source.name,
         environment=environment_digest(),
+        left_out=composition.left_out(mirror, revision),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from airlock import approval, confirm, git, guards, hold as holds, release as releases, tree
 from airlock.approval import Question
-from airlock.errors import AirlockError
+from airlock.errors import AirlockError, StateError
 from airlock.guards import Objection
 from airlock.hold import Hold
 from airlock.judgement import Terms
@@ -130,7 +130,7 @@ def _objections(mirror: Mirror, verdict: Verdict, live: str | None, terms: Terms
 
 def _policy_of(mirror: Mirror, revision: str) -> Policy:
     """Return the policy of a revision's repository as far as it is right: what is wrong in it is a finding."""
-    text = git.read_blob(mirror.path, f"{revision}:{policies.FILE}") or b""
+    text = git.read_blob(mirror.path, f"{tree.of(mirror.path, revision)}:{policies.FILE}") or b""
     return policies.parse(text.decode("utf-8", "replace"))[0]
 
 
@@ -172,6 +172,11 @@ def _go_live(
     with mirror.locked():
         if held := holds.read(mirror):  # since the sync began
             return _on_hold(held, verdict, common)
+        if tree.composed(mirror.path, verdict.revision) != verdict.tree:  # what is on disk was not judged
+            raise StateError(
+                f"{mirror.subject}: the tree of {verdict.revision[:12]} was composed anew since it was judged",
+                hint="the next sync judges it again",
+            )
         release = releases.publish(
             mirror,
             verdict,

@@ -150,11 +150,18 @@ def told(release: Release) -> str:
 
 
 def is_published(mirror: Mirror, revision: str) -> bool:
-    """Tell whether a revision was ever made live."""
-    tags = git.run(
-        mirror.path, "for-each-ref", f"--points-at={revision}", "--format=%(refname)", f"{_TAGS}/", check=False
-    )
-    return tags.status == 0 and bool(tags.text)
+    """Tell whether a revision ever was a release.
+
+    Raises ``CommandFailed`` when the releases cannot be read: no answer is not *no*.
+    """
+    return revision in published(mirror)
+
+
+def published(mirror: Mirror) -> frozenset[str]:
+    """Return every revision that ever was a release. Raises ``CommandFailed`` when they cannot be read."""
+    if not mirror.exists():
+        return frozenset()
+    return frozenset(git.run(mirror.path, "for-each-ref", "--format=%(*objectname)", f"{_TAGS}/").text.split())
 
 
 def _move(mirror: Mirror, release: Release, also: list[str]) -> bool:

@@ -22,6 +22,12 @@ _VARIABLE = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _TAG = re.compile(r"[A-Za-z0-9_*?\[][A-Za-z0-9._/@+*?\[\]!-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "poll_interval_s": ((int, float), "a number"),
+    "submodules": ((bool,), "true or false"),
+    "sparse": ((list,), "a list of folders"),
+    "depth": ((int,), "a whole number"),
+}
 FORGES = ("github", "gitlab", "gitea")
 _BASE_KWARGS = {"refresh_interval", "view_url_template"}  # of BaseDagBundle; Airflow reads them
 
@@ -33,7 +39,9 @@ class Source:
     ``git_conn_id`` names an Airflow connection of type ``git`` that has the credentials, and the URL where ``repo_url``
     is empty. ``tag`` or ``commit`` is followed instead of the branch; a tag may be a pattern, whose newest version
     counts. Revisions have to be signed where ``gpg_keys`` (exported public keys) or ``ssh_signers`` (an allowed signers
-    file of ssh-keygen) is set: paths of files that the deployment owns. ``poll_interval_s`` is the time between two
+    file of ssh-keygen) is set: paths of files that the deployment owns. ``submodules`` takes in the content of the
+    repository's submodules, ``sparse`` only some of its folders (empty: all), ``depth`` only so many of the newest
+    commits of what is followed (0: all). ``poll_interval_s`` is the time between two
     looks at upstream, in seconds. ``forge`` is the kind of server that is told how each commit fared; empty: none is.
     """
 
@@ -46,6 +54,9 @@ class Source:
     git_conn_id: str = ""
     gpg_keys: str = ""
     ssh_signers: str = ""
+    submodules: bool = False
+    sparse: tuple[str, ...] = ()
+    depth: int = 0
     poll_interval_s: float = 5.0
     forge: str = ""
 
@@ -55,6 +66,12 @@ class Source:
         if self.commit:
             return f"commit {self.commit[:12]}"
         return f"tag {self.tag!r}" if self.tag else f"branch {self.branch!r}"
+
+    @property
+    def takes(self) -> str:
+        """What of a commit becomes a tree, in words; empty: just what the commit has."""
+        folders = f"only {', '.join(self.sparse)}" if self.sparse else ""
+        return "; ".join(filter(None, ("submodules" if self.submodules else "", folders)))
 
     @property
     def ref(self) -> str:
@@ -142,20 +159,23 @@ def parse(name: str, kwargs: Mapping[str, Any], *, path: str) -> Source:
             )
         if value is None:
             continue
-        wanted = (int, float) if key == "poll_interval_s" else (str,)
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            raise ConfigError(
-                f"{path}.kwargs.{key}: {value!r} has the wrong type",
-                hint=f"give a {'number' if len(wanted) > 1 else 'string'}",
-            )
-        settings[key] = value
+        settings[key] = _typed(key, value, path=f"{path}.kwargs.{key}")
     several = [key for key in ("branch", "tag", "commit") if settings.get(key)]
     if len(several) > 1:
         raise ConfigError(f"{path}.kwargs: {' and '.join(several)} exclude each other", hint="give one of them")
     source = Source(name=name, **settings)
     _check(source, path=f"{path}.kwargs")
     _check_keys(source, path=f"{path}.kwargs")
+    _check_taken(source, path=f"{path}.kwargs")
     return source
+
+
+def _typed(key: str, value: Any, *, path: str) -> Any:
+    """Return the value of a setting in the type of its field; JSON has no tuples."""
+    wanted, hint = _TYPES.get(key, ((str,), "a string"))
+    if type(value) not in wanted or (wanted == (list,) and not all(isinstance(one, str) for one in value)):
+        raise ConfigError(f"{path}: {value!r} has the wrong type", hint=f"give {hint}")
+    return tuple(value) if wanted == (list,) else value
 
 
 def _check(source: Source, *, path: str) -> None:
@@ -170,11 +190,7 @@ def _check(source: Source, *, path: str) -> None:
         )
     if source.repo_url.startswith("-"):
         raise ConfigError(f"{path}.repo_url: {source.repo_url!r} is not a URL")
-    parts = Path(source.subdir).parts
-    if os.path.isabs(source.subdir) or ".." in parts or ".git" in parts:
-        raise ConfigError(
-            f"{path}.subdir: {source.subdir!r} leaves the repository", hint="give a path inside it, such as dags"
-        )
+    _check_inside(source.subdir, path=f"{path}.subdir")
     if source.poll_interval_s < 1:
         raise ConfigError(f"{path}.poll_interval_s: {source.poll_interval_s} is too short", hint="at least 1 second")
     _check_followed(source, path=path)
@@ -193,6 +209,28 @@ def _check_followed(source: Source, *, path: str) -> None:
         raise ConfigError(f"{path}.tag: {source.tag!r} cannot be a tag", hint="a name, or a pattern such as v*")
     if source.commit and not _COMMIT.fullmatch(source.commit):
         raise ConfigError(f"{path}.commit: {source.commit!r} is not a whole commit", hint="give all 40 digits")
+
+
+def _check_inside(folder: str, *, path: str) -> None:
+    parts = Path(folder).parts
+    if os.path.isabs(folder) or ".." in parts or ".git" in parts:
+        raise ConfigError(f"{path}: {folder!r} leaves the repository", hint="give a path inside it, such as dags")
+
+
+def _check_taken(source: Source, *, path: str) -> None:
+    for index, folder in enumerate(source.sparse):
+        _check_inside(folder, path=f"{path}.sparse[{index}]")
+        if not Path(folder).parts:
+            raise ConfigError(f"{path}.sparse[{index}]: {folder!r} is no folder", hint="leave sparse out to take all")
+    subdir = Path(source.subdir)
+    if source.sparse and not any(
+        subdir.is_relative_to(folder) or Path(folder).is_relative_to(subdir) for folder in source.sparse
+    ):
+        raise ConfigError(
+            f"{path}.subdir: {source.subdir!r} is in none of the folders of sparse", hint="add it to sparse"
+        )
+    if source.depth < 0:
+        raise ConfigError(f"{path}.depth: {source.depth} is no number of commits", hint="leave it out for all of them")
 
 
 def _check_keys(source: Source, *, path: str) -> None:

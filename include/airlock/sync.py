@@ -2,7 +2,7 @@
 
 Steps, and what a crash after each leaves behind:
 
-1. fetch: the mirror has upstream's commits; nobody looks at them yet.
+1. fetch: the mirror has upstream's commits, and the tree of the revision where it is composed; nobody looks yet.
 2. validate: the verdict is a note; the next sync of the same revision under the same circumstances uses it.
 3. tree: the DAG processor is asked to parse first what the revision changes, which it minds once that is live; the
    files of the revision stand on disk; no pointer names them.
@@ -18,7 +18,16 @@ import os
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from airlock import credentials, judgement, mirror as mirrors, publication, release as releases, signature
+from airlock import (
+    composition,
+    credentials,
+    judgement,
+    mirror as mirrors,
+    publication,
+    rebuild,
+    release as releases,
+    signature,
+)
 from airlock.approval import Question
 from airlock.errors import AirlockError, StateError
 from airlock.judgement import Terms
@@ -57,14 +66,15 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
     source = mirror.source
     # It imports Airflow while the repository is fetched.
     with isolation.server(answers, state.cache / "validate", os.environ, limits=terms.limits) as server:
-        with credentials.access(source) as upstream, mirror.locked():
+        with credentials.access(source) as upstream, mirror.fetching():
             _fetch(mirror, upstream)
-        followed = mirror.upstream_revision()
-        revision = mirror.resolve(request.ref) if request.ref else followed
-        if revision is None:
-            raise StateError(
-                f"source {source.name}: the mirror has no {source.follows} after a fetch", reason="MirrorDamaged"
-            )
+            followed = mirror.upstream_revision()
+            revision = mirror.resolve(request.ref) if request.ref else followed
+            if revision is None:
+                raise StateError(
+                    f"source {source.name}: the mirror has no {source.follows} after a fetch", reason="MirrorDamaged"
+                )
+            composition.compose(mirror, revision, upstream, state.trees(source.name))
         log.info("source %s: %s is at %s", source.name, request.ref or source.follows, revision)
         live = releases.live_revision(mirror)
         released = releases.of_revision(mirror, revision)
@@ -85,7 +95,10 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
             outcome = _with_live(outcome, judgement.of_live(mirror, state, str(live), server, terms))
     if revision == followed and not request.dry_run:
         with mirror.locked():
-            mirror.mark_judged(revision, under={**today, "at": datetime.now(UTC).isoformat(), "opens": outcome.opens})
+            mirror.mark_judged(
+                revision,
+                under={**today, "takes": source.takes, "at": datetime.now(UTC).isoformat(), "opens": outcome.opens},
+            )
     return outcome
 
 
@@ -105,7 +118,7 @@ def _fetch(mirror: Mirror, upstream: credentials.Access) -> None:
         if error.reason != "MirrorDamaged":
             raise
         log.warning("%s; it is made again from upstream and from what can be read", error.message)
-        mirror.rebuild(upstream.url, env=upstream.env)
+        rebuild.rebuild(mirror, upstream.url, env=upstream.env)
 
 
 def publish_approved(source: Source, state: State, question: Question, terms: Terms) -> Outcome:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -33,7 +34,9 @@ log = logging.getLogger(__name__)
 # read when the result is collected). A time this far ahead makes the DAG processor parse a changed file again soon
 # after.
 _LEAD_S = 3.0
-_SYMLINK, _SUBMODULE = "120000", "160000"
+COMPOSED = "refs/trees/"  # and the commit: the tree that stands for the commit's own
+SUBMODULE = "160000"
+_SYMLINK = "120000"
 _STAGING = "staging"  # beside the trees: Airflow counts what lies among them
 _SHOWN = 20
 
@@ -47,11 +50,29 @@ class Entry:
     sha: str
 
 
+def of(repository: Path, revision: str) -> str:
+    """Return the name of what is checked out for a commit: a tree that was composed for it, else the commit itself."""
+    return composed(repository, revision) or revision
+
+
+def composed(repository: Path, revision: str) -> str:
+    """Return the object name of the tree that ``airlock.composition`` made for a commit, empty where there is none.
+
+    Raises ``CommandFailed`` when that cannot be told: the commit's own tree would be the wrong one.
+    """
+    return git.run(repository, "for-each-ref", "--format=%(objectname)", f"{COMPOSED}{revision}").text
+
+
 def entries(repository: Path, revision: str) -> dict[str, Entry]:
-    """Return the files of a commit by path, symbolic links and submodules included."""
-    listed = git.run(repository, "ls-tree", "-r", "-z", "--full-tree", revision).stdout
+    """Return the files of the tree of a commit by path, symbolic links and submodules that were left out included."""
+    return listed(repository, of(repository, revision))
+
+
+def listed(repository: Path, name: str) -> dict[str, Entry]:
+    """Return the files of a tree or of a commit as it is, by path."""
+    records = git.run(repository, "ls-tree", "-r", "-z", "--full-tree", name).stdout
     found = {}
-    for record in listed.split(b"\0"):
+    for record in records.split(b"\0"):
         if record:
             meta, _, raw = record.partition(b"\t")
             mode, _, sha = meta.decode().split(" ")
@@ -99,7 +120,7 @@ def materialise(
             _write(repository, revision, staging, paths=fresh)
             soon = time.time() + _LEAD_S
             for path in fresh:
-                if wanted[path].mode not in (_SYMLINK, _SUBMODULE):
+                if wanted[path].mode not in (_SYMLINK, SUBMODULE):
                     os.utime(staging / path, (soon, soon))
             manifest.write(final, manifest.take(staging, known=manifest.read(base) if base else None))
             staging.rename(final)
@@ -132,6 +153,21 @@ def mend(repository: Path, revision: str, trees: Path, *, thorough: bool = False
     return frozenset(wrong)
 
 
+def remove(tree: Path) -> None:
+    """Remove the tree of a revision from disk in one step, then its manifest. One that is not there is no error.
+
+    Raises ``StateError`` when the disk refuses.
+    """
+    try:
+        if tree.is_dir():
+            with scratch.directory(tree.parent.with_name(_STAGING)) as grave:
+                tree.rename(grave / tree.name)  # a killed clean-up leaves it to the next user of the folder
+                shutil.rmtree(grave / tree.name, ignore_errors=True)
+        manifest.remove(tree)
+    except OSError as error:
+        raise _disk_error(tree, error) from error
+
+
 def _replace_wrong(right: Path, tree: Path, *, grave: Path) -> set[str]:
     wanted, present = manifest.take(right), manifest.take(tree)
     extra = present.keys() - wanted.keys()
@@ -161,7 +197,7 @@ def _unchanged(repository: Path, previous: str, revision: str, affected: set[str
     return {
         path
         for path, entry in after.items()
-        if before.get(path) == entry and path not in affected and entry.mode != _SUBMODULE
+        if before.get(path) == entry and path not in affected and entry.mode != SUBMODULE
     }
 
 
@@ -187,7 +223,7 @@ def _write(repository: Path, revision: str, target: Path, *, paths: list[str] | 
         index = target.with_name(f"{target.name}.index")
         variables = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(target)}
         try:
-            git.run(repository, "read-tree", revision, env=variables)
+            git.run(repository, "read-tree", of(repository, revision), env=variables)
             which = ["--all"] if paths is None else ["-z", "--stdin"]
             names = b"" if paths is None else b"".join(os.fsencode(path) + b"\0" for path in paths)
             if paths is None or paths:

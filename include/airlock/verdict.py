@@ -91,7 +91,8 @@ class Verdict:
     ``inputs`` maps each DAG file to the files of the revision that its import read, ``asked`` to the variables and
     connections that it asked Airflow for. ``judged_at`` is an ISO 8601 time.
     ``environment`` is the digest of what was installed when the revision was judged, ``policy`` of the deployment's
-    policy (empty: none), and ``subdir`` is the folder that held the DAG files. ``unchecked`` says which rules could not
+    policy (empty: none), and ``subdir`` is the folder that held the DAG files. ``tree`` names the tree that was
+    judged where it is another than the commit's own. ``unchecked`` says which rules could not
     be applied, and why. A verdict that is not ``lasting`` depends on what was going on, as on runs in flight.
     """
 
@@ -105,6 +106,7 @@ class Verdict:
     cached: int = 0
     policy: str = ""
     subdir: str = ""
+    tree: str = ""
     lasting: bool = True
     dags: tuple[Dag, ...] = ()
     findings: tuple[Finding, ...] = ()

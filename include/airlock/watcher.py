@@ -87,7 +87,7 @@ class SourceWatcher(BaseEventTrigger):
         if not under or under.get("at", "") > self._since:
             return False  # also where workers differ from the triggerer: their word counts
         try:
-            today = judgement.circumstances(mirror, policy.from_environment(os.environ))
+            today = judgement.under(mirror, policy.from_environment(os.environ))
         except AirlockError:
             return False  # the next sync says what is wrong
         return any(under.get(name) != value for name, value in today.items())

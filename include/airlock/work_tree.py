@@ -54,18 +54,20 @@ def changed_since(folder: Path, revision: str) -> Changed:
     return Changed(files=_below(prefix, differing | untracked), deleted=_below(prefix, deleted))
 
 
-def copy(folder: Path, target: Path) -> bool:
+def copy(folder: Path, target: Path, *, submodules: bool = False) -> bool:
     """Copy to ``target`` what a commit of everything below ``folder`` would hold: tracked and new files, none ignored.
 
     Returns whether it did: ``False`` when ``folder`` is not in a repository, or the one around it ignores it all.
-    A submodule is left out, as in a release.
+    Submodules are left out, as in a release; with ``submodules`` what is checked out of them is taken as it is tracked
+    there, as in a release of a source that takes them.
     """
     place = git.around(folder)
     if place is None:
         return False
     work_tree, repository = place
     prefix = os.path.relpath(folder.resolve(), work_tree.resolve())
-    tracked = _paths(repository, work_tree, "ls-files", "--cached", "--full-name", "-z")
+    deep = ("--recurse-submodules",) if submodules else ()
+    tracked = _paths(repository, work_tree, "ls-files", "--cached", *deep, "--full-name", "-z")
     untracked = _paths(repository, work_tree, "ls-files", "--others", "--exclude-standard", "--full-name", "-z")
     names = _below(prefix, tracked | untracked)
     if not names:

@@ -64,7 +64,7 @@ def test_random_kills_during_pushes_never_lose_live_and_leave_nothing(upstream: 
     for release in releases.history(mirror):  # no run lost its code
         assert git.run(mirror.path, "cat-file", "-e", f"{release.revision}:etl.py").status == 0
     git.run(mirror.path, "fsck", "--connectivity-only", "--no-dangling")
-    assert {path.name for path in state.sources.iterdir()} == {"dags.git", "dags.lock", ".staging"}
+    assert {path.name for path in state.sources.iterdir()} == {"dags.git", "dags.lock", "dags.fetch", ".staging"}
     for folder in (state.sources / ".staging", state.trees("dags").with_name("staging"), state.cache / "validate"):
         assert list(folder.iterdir()) == []
     trees = state.trees("dags")

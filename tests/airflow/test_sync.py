@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -373,6 +374,45 @@ def in_a_process(upstream: Upstream, state: State, step: str, way: str) -> subpr
         check=False,
         timeout=120,
     )
+
+
+def test_a_repository_whose_dags_need_a_submodule_is_rejected_with_the_setting_until_it_is_on(
+    make_upstream: Callable[[str], Upstream], upstream: Upstream, state: State, source: Source, mirror: Mirror
+) -> None:
+    library = make_upstream("library")
+    upstream.embed("shared", library.url, library.push({"__init__.py": "", "words.py": "WORD = 1\n"}))
+    dag = GOOD.format(name="etl").replace("from words", "from shared.words")
+    upstream.push({"etl.py": dag})
+
+    def run(**settings: object) -> sync.Outcome:
+        return sync.run(replace(source, **settings), state, sync.Request(), Answers())  # type: ignore[arg-type]
+
+    assert run().reason == "ValidationFailed"
+    rejected = mirror.read_verdict(str(mirror.upstream_revision()))
+    assert rejected
+    assert "leaves out submodules (shared): set submodules to true" in rejected.errors[0].hint
+    assert run(submodules=True).result == "published"
+    live = releases.live_revision(mirror)
+    assert live
+    assert (state.trees("dags") / live / "shared" / "words.py").read_text() == "WORD = 1\n"
+    upstream.embed("shared", library.url, library.push({"words.py": "WORD = 2\n"}))
+    upstream.push({})
+    pushed = run(submodules=True)
+    assert (pushed.result, pushed.awaited) == ("published", ("etl",))
+    upstream.embed("shared", library.url, library.push({"words.py": "1 / 0\n"}))
+    upstream.push({})
+    broken = run(submodules=True)
+    assert broken.reason == "ValidationFailed"
+    assert "division by zero (in shared/words.py" in broken.findings[0]
+    assert releases.live_revision(mirror) == pushed.revision
+    upstream.embed("shared", library.url, "1" * 40)
+    upstream.push({})
+    with pytest.raises(UpstreamError, match="source dags: submodule shared"):
+        run(submodules=True)
+    assert releases.live_revision(mirror) == pushed.revision
+    back = rollback.roll_back(mirror, state, who="dora", why="")
+    assert (back.revision, releases.live_revision(mirror)) == (live, live)
+    assert (state.trees("dags") / live / "shared" / "words.py").read_text() == "WORD = 1\n"
 
 
 def test_a_push_while_the_source_is_on_hold_is_judged_and_not_published(

@@ -31,7 +31,7 @@ def fetch(mirror: Mirror, upstream: Upstream) -> Callable[[], str | None]:
     """Return a function that fetches and returns the followed branch's commit."""
 
     def fetch_now() -> str | None:
-        with mirror.locked():
+        with mirror.fetching():
             mirror.fetch(upstream.url, env={})
         return mirror.upstream_revision()
 

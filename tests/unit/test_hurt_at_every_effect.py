@@ -16,9 +16,11 @@ from tests.faults import Way, hurt_at_each_effect
 from tests.upstream import Upstream
 from tests.verdicts import verdict
 
-from airlock import git, manifest, release, scratch, tree
+from airlock import composition, git, manifest, mirror as mirrors, rebuild, release, scratch, tree
+from airlock.credentials import Access
 from airlock.housekeeping import repositories, trees
 from airlock.mirror import Mirror
+from airlock.source import Source
 from airlock.state import State
 from airlock.verdict import Changes
 
@@ -62,7 +64,7 @@ def test_the_first_fetch_of_all(way: Way, mirror: Mirror, state: State, upstream
     for effects in hurt_at_each_effect(way, fetch):  # noqa: B007 - counted
         assert fetch() == revision
         assert_whole(mirror)
-        assert {path.name for path in state.sources.iterdir()} == {"dags.git", "dags.lock", ".staging"}
+        assert {path.name for path in state.sources.iterdir()} == {"dags.git", "dags.lock", "dags.fetch", ".staging"}
         shutil.rmtree(state.root)
     assert effects
 
@@ -163,9 +165,68 @@ def test_the_removal_of_old_trees(way: Way, mirror: Mirror, state: State, revisi
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_the_composition_of_a_tree(
+    way: Way, state: State, upstream: Upstream, make_upstream: Callable[[str], Upstream]
+) -> None:
+    library = make_upstream("library")
+    mirror = mirrors.of(state, Source(name="dags", repo_url=upstream.url, submodules=True, sparse=("dags", "libs")))
+    access, place = Access(url=upstream.url), state.trees("dags")
+
+    def push(number: int) -> str:
+        upstream.embed("libs", library.url, library.push({"words.py": f"{number}"}))
+        return upstream.push({"dags/etl.py": f"{number}", "notes/no.py": ""})
+
+    def compose() -> None:
+        with mirror.fetching():
+            mirror.fetch(upstream.url, env={})
+            composition.compose(mirror, str(mirror.upstream_revision()), access, place)
+
+    live = push(0)
+    compose()
+    judged = verdict(live, tree=tree.composed(mirror.path, live))
+    with mirror.locked():
+        release.publish(mirror, judged, expected=None, who="x", why="x", changes=Changes())
+    following = push(1)
+    for effects in hurt_at_each_effect(way, compose):
+        compose()
+        for number, revision in ((0, live), (effects, following)):
+            made = content(tree.materialise(mirror.path, revision, place))
+            assert made.pop(".gitmodules")
+            assert made == {"dags/etl.py": f"{number}", "libs/words.py": f"{number}"}
+        assert_whole(mirror)
+        assert_nothing_is_left(state, {live, following})
+        tree.remove(place / following)
+        following = push(effects + 1)
+    assert effects > 8
+    assert list((state.sources / ".staging").iterdir()) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_pruning_of_composed_trees(way: Way, state: State, upstream: Upstream) -> None:
+    mirror = mirrors.of(state, Source(name="dags", repo_url=upstream.url, sparse=("dags",)))
+    access, place = Access(url=upstream.url), state.trees("dags")
+    made = []
+    for number in range(3):
+        made.append(upstream.push({"dags/etl.py": f"{number}", "notes/no.py": ""}))
+        with mirror.fetching():
+            mirror.fetch(upstream.url, env={})
+            composition.compose(mirror, made[-1], access, place)
+    judged = verdict(made[0], tree=tree.composed(mirror.path, made[0]))
+    with mirror.locked():
+        release.publish(mirror, judged, expected=None, who="x", why="x", changes=Changes())
+    for effects in hurt_at_each_effect(way, lambda: composition.prune(mirror, keep=(made[2],))):  # noqa: B007 - counted
+        composition.prune(mirror, keep=(made[2],))
+        assert [bool(tree.composed(mirror.path, revision)) for revision in made] == [True, False, True]
+        assert_whole(mirror)
+        with mirror.fetching():
+            composition.compose(mirror, made[1], access, place)
+    assert effects
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_the_packing_of_a_mirror(way: Way, mirror: Mirror, revisions: list[str]) -> None:
     def pack() -> None:
-        with mirror.locked():
+        with mirror.alone():
             repositories.pack(mirror.path)
 
     for effects in hurt_at_each_effect(way, pack):  # noqa: B007 - counted
@@ -179,16 +240,22 @@ def test_the_packing_of_a_mirror(way: Way, mirror: Mirror, revisions: list[str])
 def test_the_rebuilding_of_a_damaged_mirror(
     way: Way, mirror: Mirror, state: State, upstream: Upstream, fetch: Fetch, revisions: list[str]
 ) -> None:
-    def rebuild() -> None:
-        with mirror.locked():
-            mirror.rebuild(upstream.url, env={})
+    def make_again() -> None:
+        with mirror.fetching():
+            rebuild.rebuild(mirror, upstream.url, env={})
 
-    for effects in hurt_at_each_effect(way, rebuild):  # noqa: B007 - counted
-        rebuild()
+    for effects in hurt_at_each_effect(way, make_again):  # noqa: B007 - counted
+        make_again()
         assert release.live_revision(mirror) == revisions[0]
         assert [one.number for one in release.history(mirror)] == [1]
         assert_whole(mirror)
-        assert {path.name for path in state.sources.iterdir()} == {"dags.git", "dags.lock", "dags.damaged", ".staging"}
+        assert {path.name for path in state.sources.iterdir()} == {
+            "dags.git",
+            "dags.lock",
+            "dags.fetch",
+            "dags.damaged",
+            ".staging",
+        }
     assert effects > 5
     assert fetch() == revisions[2]
 

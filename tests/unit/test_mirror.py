@@ -6,12 +6,14 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 from tests.upstream import Upstream
 from tests.verdicts import dag, verdict
 
-from airlock import git, pointer, release
+from airlock import git, pointer, rebuild, release
 from airlock.errors import StateError, UpstreamError
 from airlock.mirror import Mirror
 from airlock.verdict import Changes
@@ -93,11 +95,11 @@ def test_a_damaged_mirror_is_made_again_and_keeps_what_is_live(
         if pack.is_file():
             pack.chmod(0o644)
             pack.write_bytes(b"")
-    with mirror.locked():
+    with mirror.fetching():
         with pytest.raises(StateError) as caught:
             mirror.fetch(upstream.url, env={})
         assert caught.value.reason == "MirrorDamaged"
-        mirror.rebuild(upstream.url, env={})
+        rebuild.rebuild(mirror, upstream.url, env={})
     assert release.live_revision(mirror) == revision
     assert fetch() != revision
 
@@ -109,8 +111,8 @@ def test_a_mirror_is_not_made_again_at_the_price_of_live(mirror: Mirror, upstrea
     shutil.rmtree(upstream.clone.with_name("upstream.git") / "objects" / revision[:2])
     shutil.rmtree(mirror.path / "objects")
     (mirror.path / "objects").mkdir()
-    with mirror.locked(), pytest.raises(StateError, match=f"has live commit {revision}"):
-        mirror.rebuild(upstream.url, env={})
+    with mirror.fetching(), pytest.raises(StateError, match=f"has live commit {revision}"):
+        rebuild.rebuild(mirror, upstream.url, env={})
     assert pointer.live(mirror.path) == revision
 
 
@@ -118,13 +120,64 @@ def test_locks_that_a_killed_git_left_do_not_stop_the_next_sync(
     mirror: Mirror, upstream: Upstream, fetch: Fetch
 ) -> None:
     publish_first(mirror, upstream, fetch)
-    for name in ("HEAD.lock", "packed-refs.lock", "refs/heads/live.lock", "config.lock"):
+    for name in ("HEAD.lock", "packed-refs.lock", "packed-refs.new", "refs/heads/live.lock", "config.lock"):
         (mirror.path / name).touch()
     second = upstream.push({"a.py": "2"})
     assert fetch() == second
     with mirror.locked():
         mirror.mark_judged(second)
+        mirror.write_record("hold", {"who": "dora"})
+        git.run(mirror.path, "pack-refs", "--all")
+        mirror.write_record("hold", None)
     assert mirror.judged_revision() == second
+
+
+def test_locks_of_a_fetch_that_is_under_way_stay_and_go_with_it(
+    mirror: Mirror, upstream: Upstream, fetch: Fetch
+) -> None:
+    publish_first(mirror, upstream, fetch)
+    of_fetch = [mirror.path / name for name in ("packed-refs.lock", "refs/remotes/origin/main.lock")]
+    of_writer = mirror.path / "refs/airlock/hold.lock"
+    of_writer.parent.mkdir(exist_ok=True)
+    with mirror.fetching():
+        for lock in (*of_fetch, of_writer):
+            lock.touch()
+        with mirror.locked():
+            assert all(lock.exists() for lock in of_fetch)
+            assert not of_writer.exists()
+    with mirror.locked():
+        assert not any(lock.exists() for lock in of_fetch)
+
+
+def test_housekeeping_waits_for_a_fetch(mirror: Mirror, upstream: Upstream, fetch: Fetch) -> None:
+    publish_first(mirror, upstream, fetch)
+    entered = Event()
+
+    def pack() -> None:
+        with mirror.alone():
+            entered.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with mirror.fetching():
+            packed = pool.submit(pack)
+            assert not entered.wait(0.5)
+            with mirror.locked():  # it does not hold up others while it waits
+                pass
+        packed.result(30)
+
+
+def test_hooks_in_the_mirror_are_never_run(mirror: Mirror, upstream: Upstream, fetch: Fetch) -> None:
+    publish_first(mirror, upstream, fetch)
+    (mirror.path / "hooks").mkdir(exist_ok=True)
+    for name in ("reference-transaction", "post-update", "pre-auto-gc"):
+        hook = mirror.path / "hooks" / name
+        hook.write_text("#!/bin/sh\ntouch ran\nexit 1\n")
+        hook.chmod(0o755)
+    second = upstream.push({"a.py": "2"})
+    assert fetch() == second
+    with mirror.locked():
+        mirror.mark_judged(second)
+    assert not (mirror.path / "ran").exists()
 
 
 def test_a_writer_that_was_killed_gives_the_lock_back(mirror: Mirror, upstream: Upstream, fetch: Fetch) -> None:

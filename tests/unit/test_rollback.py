@@ -3,9 +3,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
+from tests.git_servers import http_git
 from tests.upstream import Upstream
 from tests.verdicts import dag, verdict
 
@@ -162,3 +166,28 @@ def test_a_hold_keeps_its_first_reason_and_its_end_lets_the_watcher_ask_again(mi
     assert ended
     assert "by dora: freeze" in str(ended)
     assert (hold.read(mirror), mirror.judged_revision()) == (None, None)
+
+
+def test_a_rollback_does_not_wait_for_an_upstream_that_hangs(
+    mirror: Mirror, state: State, upstream: Upstream, publish: Publish, tmp_path: Path
+) -> None:
+    first, _ = publish("1"), publish("2")
+    asked = Event()
+    with http_git(tmp_path) as server, ThreadPoolExecutor(1) as pool:
+        server.on_request = asked.set
+        server.hangs.set()
+        following = upstream.push({"etl.py": "3"})
+
+        def fetch_slowly() -> str | None:
+            with mirror.fetching():
+                mirror.fetch(server.url(), env={})
+            return mirror.upstream_revision()
+
+        fetching = pool.submit(fetch_slowly)
+        assert asked.wait(30)
+        assert rollback.roll_back(mirror, state, who="dora", why="").reason == "RolledBack"
+        assert not fetching.done()
+        assert release.live_revision(mirror) == first
+        server.hangs.clear()
+        assert fetching.result(60) == following
+    assert release.live_revision(mirror) == first

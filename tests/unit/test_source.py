@@ -26,6 +26,13 @@ def test_only_airlocks_bundles_are_sources() -> None:
     assert found == [source.Source(name="dags", repo_url="https://host/x.git", branch="prod", subdir="dags")]
 
 
+def test_what_of_a_repository_is_taken_can_be_set() -> None:
+    kwargs = {"submodules": True, "sparse": ["dags", "libs/common"], "depth": 5, "subdir": "dags/daily"}
+    (found,) = source.load({_VARIABLE: json.dumps([entry(**kwargs)])})
+    assert (found.submodules, found.sparse, found.depth) == (True, ("dags", "libs/common"), 5)
+    assert found.takes == "submodules; only dags, libs/common"
+
+
 def test_the_list_is_read_from_the_configuration_file_of_airflow(tmp_path: Path) -> None:
     value = json.dumps([entry("team-a")])
     (tmp_path / "airflow.cfg").write_text(f"[dag_processor]\ndag_bundle_config_list = {value}\n")
@@ -53,6 +60,15 @@ def test_the_list_is_read_from_the_configuration_file_of_airflow(tmp_path: Path)
         ({"repo_url": None}, "kwargs.repo_url: missing"),
         ({"forge": "githup", "git_conn_id": "c"}, "kwargs.forge: 'githup' is unknown\nhint: known: github"),
         ({"forge": "gitea"}, "kwargs.forge: needs git_conn_id"),
+        ({"submodules": 1}, "kwargs.submodules: 1 has the wrong type\nhint: give true or false"),
+        ({"sparse": "dags"}, "kwargs.sparse: 'dags' has the wrong type\nhint: give a list of folders"),
+        ({"sparse": ["a", 1]}, "kwargs.sparse: ['a', 1] has the wrong type"),
+        ({"sparse": ["a", "../b"]}, "kwargs.sparse[1]: '../b' leaves the repository"),
+        ({"sparse": ["."]}, "kwargs.sparse[0]: '.' is no folder"),
+        ({"sparse": ["a"], "subdir": "dags"}, "kwargs.subdir: 'dags' is in none of the folders of sparse"),
+        ({"depth": True}, "kwargs.depth: True has the wrong type\nhint: give a whole number"),
+        ({"depth": 1.5}, "kwargs.depth: 1.5 has the wrong type"),
+        ({"depth": -1}, "kwargs.depth: -1 is no number of commits"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_path(kwargs: dict[str, Any], message: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,17 @@ def test_what_no_repository_holds_is_not_copied(tree: Path, tmp_path: Path) -> N
     for folder in (tmp_path / "plain", tree / "inner"):
         assert not work_tree.copy(folder, tmp_path / "copy")
         assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_submodules_are_copied_when_they_are_asked_for(
+    taken: bool, upstream: Upstream, make_upstream: Callable[[str], Upstream], tmp_path: Path
+) -> None:
+    library = make_upstream("library")
+    library.push({"words.py": "1"})
+    upstream.push({"dags/a.py": "a\n"})
+    upstream.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library.url, "libs")
+    target = tmp_path / "copied"
+    assert work_tree.copy(upstream.clone, target, submodules=taken)
+    assert (target / "dags/a.py").exists()
+    assert (target / "libs/words.py").exists() == taken

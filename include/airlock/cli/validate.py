@@ -25,6 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--subdir", default="", metavar="DIR", help="folder of the tree that holds the DAG files")
     parser.add_argument(
+        "--submodules",
+        action="store_true",
+        help="take in what is checked out of submodules, as a source with submodules does",
+    )
+    parser.add_argument(
         "--changed-since",
         metavar="REV",
         help="tell only what changes since this commit, branch or tag may have caused, uncommitted ones included",
@@ -74,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     with ForkServer(answers, limits=limits.load(os.environ)) as server:
         # A release holds no ignored file: a virtual environment beside the DAG files is not taken for DAG files.
         tree = server.scratch / "tree"
-        if work_tree.copy(root, tree):
+        if work_tree.copy(root, tree, submodules=args.submodules):
             (tree / args.subdir).mkdir(parents=True, exist_ok=True)
             subject = replace(subject, root=tree)
         verdict = judge(subject, server, progress=_progress(), cache=args.cache)

@@ -3,20 +3,19 @@
 Steps of removing one, and what a crash after each leaves behind:
 
 1. grave: a tree in the staging folder, which the next user of that folder removes.
-2. tracking: Airflow's file of a version that is not on disk; the task that needs the version makes both again.
-3. manifest: nothing.
+2. manifest: Airflow's tracking file of a version that is not on disk; the task that needs the version makes both again.
+3. tracking: nothing.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from collections.abc import Callable, Iterator, Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
-from airlock import git, manifest, release as releases, scratch
+from airlock import git, manifest, release as releases, tree
 from airlock.housekeeping.removal import Removal, size_of
 from airlock.mirror import Mirror
 from airlock.state import State
@@ -34,21 +33,21 @@ def remove_old(
     newest = releases.history(mirror, limit=keep)
     kept = {release.revision for release in newest} | {releases.live_revision(mirror)}
     trees = state.trees(mirror.source.name)
-    old = [tree for tree in sorted(trees.glob("*")) if git.is_sha(tree.name) and tree.name not in kept]
+    old = [folder for folder in sorted(trees.glob("*")) if git.is_sha(folder.name) and folder.name not in kept]
     kept |= needed() if old else frozenset()
     gone, size = [], 0
-    for tree in old:
-        if tree.name in kept:
+    for folder in old:
+        if folder.name in kept:
             continue
-        tracking = state.cache / "bundles" / "_tracking" / mirror.source.name / tree.name
+        tracking = state.cache / "bundles" / "_tracking" / mirror.source.name / folder.name
         with _unused(tracking) as is_unused:
             if not is_unused:
                 continue
-            size += size_of(tree.rglob("*"))
-            gone.append(f"{mirror.source.name} {tree.name[:12]}")
+            size += size_of(folder.rglob("*"))
+            gone.append(f"{mirror.source.name} {folder.name[:12]}")
             if not dry_run:
-                _remove(tree)
-                tracking.unlink(missing_ok=True)
+                tree.remove(folder)
+                tracking.unlink(missing_ok=True)  # Airflow's own clean-up ends at a version without a tree
     if not dry_run:
         for name in manifest.revisions(trees):
             if not (trees / name).is_dir():  # removed here, earlier, or by Airflow
@@ -76,9 +75,3 @@ def _took(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _remove(tree: Path) -> None:
-    with scratch.directory(tree.parent.with_name("staging")) as grave:
-        tree.rename(grave / tree.name)  # a killed clean-up leaves it to the next user of the folder
-        shutil.rmtree(grave / tree.name, ignore_errors=True)

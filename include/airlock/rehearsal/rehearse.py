@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from airlock import mirror as mirrors, release as releases, tree
+from airlock import composition, mirror as mirrors, release as releases, tree
 from airlock.errors import OperatorError, UsageError
 from airlock.lockfile import artifact, current
 from airlock.lockfile.manifest import Manifest
@@ -57,6 +57,7 @@ def run(source: Source, state: State, image: str, answers: Answers, environ: Map
             live=verdict_of_live,
             policy=policies.from_environment(environ),
             installed=_versions(found.manifest),
+            left_out=composition.left_out(mirror, live),
         )
         verdict = judge(subject, server)
     released = releases.of_revision(mirror, live)

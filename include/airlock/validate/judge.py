@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,8 @@ from airlock.validate.rules import moved_file
 from airlock.validate.ruling import apply
 from airlock.verdict import Finding, Verdict, compare
 
+_MISSING = re.compile(r"No module named|No such file or directory")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
@@ -26,7 +29,8 @@ class Subject:
     ``environment`` is the digest of what is installed, ``owners`` maps DAG ids of other bundles to their owner, and
     ``live`` is the verdict of what is live now. ``policy`` is the deployment's. ``unfinished`` tells how many
     unfinished runs a DAG has, ``bundle_of`` under which other bundle Airflow knows it; ``None``: nobody to ask.
-    ``installed`` has the versions of what is installed where the files are imported; ``None``: here.
+    ``left_out`` says what the tree lacks of the repository, and how to have it. ``installed`` has the versions of what
+    is installed where the files are imported; ``None``: here.
     """
 
     revision: str
@@ -40,6 +44,7 @@ class Subject:
     unfinished: Callable[[str], int] | None = None
     bundle_of: Callable[[str], str | None] | None = None
     installed: Mapping[str, str] | None = None
+    left_out: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +154,7 @@ def conclude(look: Look, server: ForkServer, *, progress: Callable[[int, int], N
                 (dag for outcome in observed.outcomes for dag in outcome.dags), key=lambda dag: (dag.dag_id, dag.file)
             )
         ),
-        findings=tuple(_redacted(finding, server) for finding in ruling.findings),
+        findings=tuple(_hinted(_redacted(finding, server), subject.left_out) for finding in ruling.findings),
         suppressed=tuple(replace(one, finding=_redacted(one.finding, server)) for one in ruling.suppressed),
         unchecked=ruling.unchecked,
         inputs={outcome.file: outcome.inputs for outcome in observed.outcomes},
@@ -190,6 +195,13 @@ def _look_around(observed: Observed, subject: Subject) -> Observed:
         bundles = {dag_id: subject.bundle_of(dag_id) for dag_id in sorted(dag_ids - observed.owners.keys())}
         observed = replace(observed, elsewhere={dag_id: name for dag_id, name in bundles.items() if name})
     return observed
+
+
+def _hinted(finding: Finding, left_out: str) -> Finding:
+    """Return the finding with what the tree lacks, where something is missing."""
+    if not left_out or not _MISSING.search(finding.message):
+        return finding
+    return replace(finding, hint=f"{left_out}; otherwise: {finding.hint}")
 
 
 def _redacted(finding: Finding, server: ForkServer) -> Finding:

@@ -1,0 +1,54 @@
+"""What it means when git could not do its work with another server: the words of git, ssh and curl, told apart."""
+
+from __future__ import annotations
+
+import re
+
+from airlock.errors import AirlockError, StateError, UpstreamError
+from airlock.process import redact
+
+_DISK = r"no space left on device|read-only file system|unable to (create|write)|insufficient permission"
+_DAMAGE = r"bad object|corrupt|unable to read|object file .* is empty|did not send all necessary objects"
+# Statuses only where git says that they are some: an address or a commit may hold the same digits.
+_REASONS = (
+    ("HostKeyChanged", r"remote host identification has changed"),
+    ("HostKeyRefused", r"host key verification failed"),
+    (
+        "AuthenticationFailed",
+        r"authentication failed|could not read (username|password)|permission denied|error: 40[13]|invalid credentials",
+    ),
+    (
+        "RepositoryMissing",
+        r"repository .*not found|does not appear to be a git repository|does not exist|error: 404",
+    ),
+    ("RefMissing", r"couldn't find remote ref|remote ref does not exist|not our ref|unadvertised object"),
+    (
+        "HostUnreachable",
+        r"could not resolve|connection (refused|timed out|reset)|network is unreachable|failed to connect|no route",
+    ),
+)
+_HINTS = {
+    "AuthenticationFailed": "check the source's Airflow connection (type git): user, token or key, and read access",
+    "HostKeyChanged": "ask who runs the server whether its key was changed: if so, replace its line in the "
+    "connection's known_hosts_file; if not, somebody is in between",
+    "HostKeyRefused": "put the server's host key into the connection's known_hosts_file",
+    "RepositoryMissing": "check the URL, and that the account may read the repository",
+    "RefMissing": "check the name; a submodule's commit has to be pushed before what refers to it",
+    "HostUnreachable": "check the URL, the network and the proxy; the next sync tries again",
+    "UpstreamUnavailable": "the next sync tries again",
+}
+
+
+def error(stderr: bytes, *, subject: str, action: str) -> AirlockError:
+    """Return the error for what git said: ``UpstreamError`` with a reason of its own for each known cause, or
+    ``StateError`` where it is our disk or our mirror (``MirrorDamaged``) that failed.
+    """
+    text = redact(stderr.decode("utf-8", "replace")).strip()
+    if re.search(_DISK, text, re.IGNORECASE):
+        return StateError(
+            f"{subject}: git cannot write to the state directory: {text}", hint="free space, or check the permissions"
+        )
+    if re.search(_DAMAGE, text, re.IGNORECASE):
+        return StateError(f"{subject}: the mirror is damaged: {text}", reason="MirrorDamaged")
+    reason = next((name for name, words in _REASONS if re.search(words, text, re.IGNORECASE)), "UpstreamUnavailable")
+    return UpstreamError(f"{subject}: {action} failed: {text}", hint=_HINTS[reason], reason=reason)
