@@ -1,18 +1,23 @@
-"""How a source's server is reached: the URL and the variables for git, from Airflow's connection where one is named."""
+"""How a source's servers are reached: URL and variables for git, from Airflow's connection where one is named."""
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from airlock.errors import ConfigError
 from airlock.source import Source
 
+_ENTERING = threading.Lock()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """The URL of a source's upstream, and what git has to find in its environment. ``env`` holds secrets.
+    """The URL of a repository, and what git has to find in its environment. ``env`` holds secrets.
 
     ``token`` is the connection's password or the token of its GitHub App, for the API of the same server.
     """
@@ -28,22 +33,51 @@ def access(source: Source) -> Iterator[Access]:
 
     Raises ``ConfigError`` when the connection does not exist or is not usable.
     """
-    if not source.git_conn_id:
-        yield Access(url=source.repo_url)
+    with _through(source.repo_url, source.git_conn_id, subject=f"source {source.name}", setting="repo_url") as given:
+        yield given
+
+
+@contextmanager
+def release_access(source: Source) -> Iterator[Access]:
+    """Give access to a source's release repository, as `access` does to its upstream."""
+    with _through(
+        source.release_url, source.release_conn_id, subject=f"source {source.name}", setting="release_url"
+    ) as given:
+        yield given
+
+
+@contextmanager
+def _through(url: str, conn_id: str, *, subject: str, setting: str) -> Iterator[Access]:
+    if not conn_id:
+        yield Access(url=url)
         return
     from airflow.providers.git.hooks.git import GitHook
 
     try:
-        hook = GitHook(git_conn_id=source.git_conn_id, repo_url=source.repo_url or None)
+        hook = GitHook(git_conn_id=conn_id, repo_url=url or None)
     except Exception as error:
         raise ConfigError(
-            f"source {source.name}: connection {source.git_conn_id!r} is not usable: {error}",
+            f"{subject}: connection {conn_id!r} is not usable: {error}",
             hint="make a connection of type git with this id in Airflow (Admin, Connections)",
             reason="ConnectionUnusable",
         ) from error
     if not hook.repo_url:
-        raise ConfigError(
-            f"source {source.name}: neither repo_url nor the host of connection {source.git_conn_id!r} is set"
-        )
-    with hook.configure_hook_env():
+        raise ConfigError(f"{subject}: neither {setting} nor the host of connection {conn_id!r} is set")
+    context = hook.configure_hook_env()
+    _enter(context)
+    try:
         yield Access(url=str(hook.repo_url), env=dict(hook.env), token=hook.auth_token or "")
+    finally:
+        context.__exit__(None, None, None)
+
+
+def _enter(context: Any) -> None:
+    """Enter the hook's context and take its secrets out of this process's environment, where it puts them too: other
+    processes that start meanwhile would inherit them.
+    """
+    with _ENTERING:
+        before = dict(os.environ)
+        context.__enter__()
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)

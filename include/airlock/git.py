@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from airlock import scratch
 from airlock.errors import CommandFailed, StateError, UpstreamError, UsageError
-from airlock.process import Completed, failure, redact, run as run_process
+from airlock.process import Background, Completed, failure, redact, run as run_process
 
 _KEPT = re.compile(
     r"PATH|HOME|TMPDIR|LANG|LC_ALL|TZ|USER|LOGNAME|SSH_AUTH_SOCK|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|(https?|all|no)_proxy",
@@ -116,20 +116,35 @@ def run_upstream(
 
     Raises ``UpstreamError`` with a reason of its own for each known cause, and ``CommandTimeout``.
     """
-    variables = _environment(re.compile(f"{_KEPT.pattern}|{_KEPT_UPSTREAM.pattern}", re.IGNORECASE)) | dict(env or {})
-    where = [] if repository is None else [f"--git-dir={repository}"]
     completed = run_process(
-        ["git", *_SETTINGS, "-c", "protocol.ext.allow=never", *where, *args],
-        timeout_s=timeout_s,
-        env=variables,
-        check=False,
+        _upstream_argv(repository, args), timeout_s=timeout_s, env=_upstream_environment(env), check=False
     )
+    return check_upstream(completed, subject=subject, command=args[0])
+
+
+def start_upstream(*args: str, timeout_s: float, env: Mapping[str, str] | None = None) -> Background:
+    """Start a git command that talks to another server beside the caller; give its end to ``check_upstream``."""
+    return Background(_upstream_argv(None, args), timeout_s=timeout_s, env=_upstream_environment(env))
+
+
+def _upstream_argv(repository: Path | None, args: Sequence[str]) -> list[str]:
+    where = [] if repository is None else [f"--git-dir={repository}"]
+    return ["git", *_SETTINGS, "-c", "protocol.ext.allow=never", *where, *args]
+
+
+def _upstream_environment(env: Mapping[str, str] | None) -> dict[str, str]:
+    return _environment(re.compile(f"{_KEPT.pattern}|{_KEPT_UPSTREAM.pattern}", re.IGNORECASE)) | dict(env or {})
+
+
+def check_upstream(completed: Completed, *, subject: str, command: str) -> Completed:
+    """Return what a git command did that talked to another server, and raise as ``run_upstream`` does."""
     if completed.status == 0:
         return completed
     text = redact(completed.stderr.decode("utf-8", "replace")).strip()
+    here = re.sub(r"(?m)^remote: .*$", "", text)  # the disk of the server is not ours
     if re.search(
         r"no space left on device|read-only file system|unable to (create|write)|insufficient permission",
-        text,
+        here,
         re.IGNORECASE,
     ):
         raise StateError(
@@ -137,14 +152,14 @@ def run_upstream(
         )
     if re.search(
         r"bad object|corrupt|unable to read|object file .* is empty|did not send all necessary objects",
-        text,
+        here,
         re.IGNORECASE,
     ):
         raise StateError(f"{subject}: the mirror is damaged: {text}", reason="MirrorDamaged")
     reason = next(
         (name for name, pattern in _UPSTREAM_REASONS if re.search(pattern, text, re.IGNORECASE)), "UpstreamUnavailable"
     )
-    raise UpstreamError(f"{subject}: {args[0]} failed: {text}", hint=_HINTS[reason], reason=reason)
+    raise UpstreamError(f"{subject}: {command} failed: {text}", hint=_HINTS[reason], reason=reason)
 
 
 def version() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 DAMAGED = ".damaged"  # suffix of a mirror that is being, or was, replaced
-_LIVE = "refs/heads/live"
+LIVE = "refs/heads/live"
 _SHA_LENGTHS = (40, 64)
 
 
@@ -19,12 +19,12 @@ def live(repository: Path) -> str | None:
     if not repository.exists():
         repository = repository.with_suffix(DAMAGED)
     for _ in range(2):
-        loose = _read(repository / _LIVE).strip()
+        loose = _read(repository / LIVE).strip()
         if len(loose) in _SHA_LENGTHS:
             return loose
         for line in _read(repository / "packed-refs").splitlines():
             sha, _, name = line.partition(" ")
-            if name == _LIVE:
+            if name == LIVE:
                 return sha
     return None
 

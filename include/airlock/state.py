@@ -42,6 +42,10 @@ class State:
         """The outcomes of imports that validation need not repeat while nothing that they depend on changes."""
         return self.cache / "verdicts"
 
+    def replica(self, source: str) -> Path:
+        """The copy of a source's release repository, on a machine that does not have its mirror."""
+        return self.cache / "releases" / f"{source}.git"
+
     def enquiry(self, source: str) -> Path:
         """The folder where a task of a source and the DAG processor meet, see ``airlock.enquiry``."""
         return self.cache / "enquiries" / source

@@ -2,7 +2,7 @@
 
 Steps, and what a crash after each leaves behind:
 
-1. fetch: the mirror has upstream's commits; nobody looks at them yet.
+1. fetch: the mirror has upstream's commits; nobody looks at them yet. State and release repository agree.
 2. validate: the verdict is a note; the next sync of the same revision under the same circumstances uses it.
 3. tree: the DAG processor is asked to parse first what the revision changes, which it minds once that is live; the
    files of the revision stand on disk; no pointer names them.
@@ -18,7 +18,7 @@ import os
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from airlock import credentials, judgement, mirror as mirrors, publication, release as releases, signature
+from airlock import agreement, credentials, judgement, mirror as mirrors, publication, release as releases, signature
 from airlock.approval import Question
 from airlock.errors import AirlockError, StateError
 from airlock.judgement import Terms
@@ -59,6 +59,7 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
     with isolation.server(answers, state.cache / "validate", os.environ, limits=terms.limits) as server:
         with credentials.access(source) as upstream, mirror.locked():
             _fetch(mirror, upstream)
+        agreement.try_to_agree(mirror)
         followed = mirror.upstream_revision()
         revision = mirror.resolve(request.ref) if request.ref else followed
         if revision is None:
@@ -114,6 +115,7 @@ def publish_approved(source: Source, state: State, question: Question, terms: Te
     Raises ``AirlockError`` as a sync does.
     """
     mirror = mirrors.of(state, source)
+    agreement.try_to_agree(mirror)
     verdict = mirror.read_verdict(question.revision)
     if verdict is None:
         raise StateError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Asset, AssetAlias, AssetWatcher, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from airlock import placement
 from airlock.errors import AirlockError, OperatorError
 from airlock.source import Source
 from airlock.watcher import SourceWatcher
@@ -18,7 +19,6 @@ from airlock.watcher import SourceWatcher
 if TYPE_CHECKING:
     from airlock.sync import Outcome
 
-POOL = "airlock"
 _REF = r"^$|^[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,243}$"
 _DOC = """
 Follows {follows} of source **{name}**. A push is noticed within about {poll:g} seconds; nothing runs while
@@ -54,7 +54,7 @@ def build(source: Source) -> DAG:
         is_paused_upon_creation=False,
         tags=["airlock"],
         doc_md=_DOC.format(name=source.name, follows=source.follows, poll=source.poll_interval_s),
-        default_args={"pool": POOL, "owner": "airlock"},
+        default_args=placement.default_args(os.environ),
         params={
             # Without "null" the form asks for something in each field, and does not let a plain sync go.
             "ref": Param(
