@@ -48,7 +48,7 @@ class Source:
     git_conn_id: str = ""
     gpg_keys: str = ""
     ssh_signers: str = ""
-    poll_interval_s: float = 5.0
+    poll_interval_s: float = 2.0
     forge: str = ""
     release_url: str = ""
     release_conn_id: str = ""
