@@ -19,6 +19,7 @@ from typing import Any
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.timetables.trigger import CronTriggerTimetable
 
+from airlock import placement
 from airlock.housekeeping import limits
 
 _DEFAULT = limits.load(os.environ)
@@ -31,7 +32,7 @@ _DEFAULT = limits.load(os.environ)
     max_active_runs=1,
     is_paused_upon_creation=False,
     tags=["airlock"],
-    default_args={"pool": "airlock", "owner": "airlock"},
+    default_args=placement.default_args(os.environ),
     doc_md=__doc__,
     params={
         "dry_run": Param(

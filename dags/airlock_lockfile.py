@@ -37,6 +37,7 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetAlias, AssetWatcher, dag, task
 
+from airlock import placement
 from airlock.environment_trigger import EnvironmentTrigger
 
 ENVIRONMENT = Asset(
@@ -54,12 +55,13 @@ PUBLISHED = AssetAlias("airlock_lockfile_published")
     max_active_runs=1,
     is_paused_upon_creation=False,
     tags=["airlock"],
+    default_args=placement.default_args(os.environ),
     doc_md=__doc__,
 )
 def airlock_lockfile() -> None:
     """Look at the environment and publish its lockfile when it is another one."""
 
-    @task(pool="airlock", outlets=[PUBLISHED])
+    @task(outlets=[PUBLISHED])
     def publish(*, outlet_events: Any) -> dict[str, object]:
         from airlock import state
         from airlock.lockfile import publication

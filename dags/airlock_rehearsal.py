@@ -24,6 +24,8 @@ from typing import Any
 from airflow.sdk import Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from airlock import placement
+
 
 @dag(
     dag_id="airlock_rehearsal",
@@ -33,7 +35,7 @@ from airflow.sdk.exceptions import AirflowFailException
     is_paused_upon_creation=False,
     tags=["airlock"],
     doc_md=__doc__,
-    default_args={"pool": "airlock", "owner": "airlock"},
+    default_args=placement.default_args(os.environ),
     params={
         "image": Param(
             type="string",

@@ -19,6 +19,8 @@ import os
 from airflow.sdk import dag, get_current_context, task
 from airflow.timetables.trigger import CronTriggerTimetable
 
+from airlock import placement
+
 
 @dag(
     dag_id="airlock_watchdog",
@@ -27,7 +29,7 @@ from airflow.timetables.trigger import CronTriggerTimetable
     max_active_runs=1,
     is_paused_upon_creation=False,
     tags=["airlock"],
-    default_args={"pool": "airlock", "owner": "airlock"},
+    default_args=placement.default_args(os.environ),
     doc_md=__doc__,
 )
 def airlock_watchdog() -> None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from airlock import release as releases
 from airlock.errors import ConfigError
@@ -87,9 +87,18 @@ def of(mirror: Mirror, verdict: Verdict, live: str | None, objections: Sequence[
 
 
 def read(mirror: Mirror) -> Question | None:
-    """Return the question that was asked last, ``None`` when there is none."""
-    record = mirror.read_record(RECORD)
-    return Question(**{**record, "objections": tuple(record["objections"])}) if record else None
+    """Return the question that was asked last, ``None`` when there is none.
+
+    Of a record that an older or newer Airlock wrote, what is known counts; where a part is missing it is asked again.
+    """
+    record = mirror.read_record(RECORD) or {}
+    known = {field.name: record[field.name] for field in fields(Question) if field.name in record}
+    if known.get("answer") not in get_args(Answer):
+        known.pop("answer", None)
+    try:
+        return Question(**{**known, "objections": tuple(known["objections"])})
+    except (KeyError, TypeError):
+        return None
 
 
 def write(mirror: Mirror, question: Question | None) -> None:

@@ -9,10 +9,10 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, AssetAlias, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from airlock import approval
+from airlock import approval, placement
 from airlock.errors import AirlockError
 from airlock.source import Source
-from airlock.sync_dag import POOL, announce, confirm
+from airlock.sync_dag import announce, confirm
 
 _DOC = """
 Asks a person about a revision of source **{name}** that passed, and to which a guard objects: it removes many DAGs or
@@ -41,7 +41,7 @@ def build(source: Source) -> DAG:
         is_paused_upon_creation=False,
         tags=["airlock"],
         doc_md=_DOC.format(name=source.name, hours=waits.total_seconds() / 3600),
-        default_args={"pool": POOL, "owner": "airlock"},
+        default_args=placement.default_args(os.environ),
     )
     def pipeline() -> None:
         ask = ApprovalOperator(

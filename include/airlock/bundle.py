@@ -6,13 +6,16 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 
 from airlock import manifest, pointer, source as sources, state as states
-from airlock.errors import AirlockError, StateError
+from airlock.errors import AirlockError
 from airlock.reporter import Reporter
+
+if TYPE_CHECKING:
+    from airlock.replica import Follower
 
 log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 60.0
@@ -22,9 +25,9 @@ class AirlockDagBundle(BaseDagBundle):
     """A versioned bundle of one source; its kwargs are the fields of ``airlock.source.Source``.
 
     Without a version it is what is live, and ``refresh`` costs the reading of one small file. With a version it is
-    the tree of that revision, made again from the mirror when it is not on disk, and mended when it is damaged. A
-    revision that was never published is refused. Before the first release the bundle is an empty folder without a
-    version.
+    the tree of that revision, made again when it is not on disk, and mended when it is damaged: from the mirror, or on
+    a machine that does not have it from the source's release repository. A revision that was never published is
+    refused. Before the first release the bundle is an empty folder without a version.
     """
 
     supports_versioning = True
@@ -41,6 +44,7 @@ class AirlockDagBundle(BaseDagBundle):
         self._revision = self.version
         self._reporter = Reporter(folder=self.state.enquiry(self.name), bundle=self.name)
         self._looked_at = 0.0
+        self._follower: Follower | None = None
 
     @property
     def path(self) -> Path:
@@ -54,6 +58,8 @@ class AirlockDagBundle(BaseDagBundle):
         Who follows what is live reads every file once, at its start. A task only compares sizes and times.
         """
         if not self.version:
+            if self._is_elsewhere():
+                self._fetch()
             self._revision = self._live()
         self._provide(thorough=not self.version)
         super().initialize()
@@ -61,8 +67,11 @@ class AirlockDagBundle(BaseDagBundle):
     def refresh(self) -> None:
         """Go to what is live now; a tree that is lost from disk is made again, and a damaged one within a minute.
 
-        Only the DAG processor calls it, so here is where it tells a waiting task what it has stored.
+        Only the DAG processor calls it, so here is where it tells a waiting task what it has stored. It does not wait
+        for a release repository that is slow or gone.
         """
+        if self._is_elsewhere():
+            self._follow()
         revision = self._live()
         is_due = time.monotonic() - self._looked_at > _LOOK_EVERY_S
         if revision != self._revision or is_due or not self.path.is_dir():
@@ -75,8 +84,29 @@ class AirlockDagBundle(BaseDagBundle):
         """Return the revision, ``None`` before the first release."""
         return BundleVersion(version=self._revision) if self._revision else None
 
+    def _is_elsewhere(self) -> bool:
+        """Tell whether the mirror is on another machine, so that the release repository says what is live."""
+        mirror = self.state.mirror(self.name)
+        is_here = mirror.exists() or mirror.with_suffix(pointer.DAMAGED).exists()
+        return self.source.has_release_repository and not is_here
+
     def _live(self) -> str | None:
-        return pointer.live(self.state.mirror(self.name))
+        return pointer.live(self.state.replica(self.name) if self._is_elsewhere() else self.state.mirror(self.name))
+
+    def _fetch(self) -> None:
+        from airlock import replica
+
+        try:
+            replica.fetch(replica.of(self.state, self.source))
+        except AirlockError as error:
+            log.warning("%s; what is here stays", error)
+
+    def _follow(self) -> None:
+        if self._follower is None:
+            from airlock import replica
+
+            self._follower = replica.Follower(replica.of(self.state, self.source))
+        self._follower.look()
 
     def _provide(self, *, thorough: bool = False) -> None:
         """Put the tree on disk as it was made, if it is not. The quick way needs neither git nor an import of it."""
@@ -84,23 +114,12 @@ class AirlockDagBundle(BaseDagBundle):
         if self._revision is None:
             self.path.mkdir(parents=True, exist_ok=True)
             return
-        trees = self.state.trees(self.name)
-        if manifest.damage(trees / self._revision, thorough=thorough) == frozenset():
+        if manifest.damage(self.state.trees(self.name) / self._revision, thorough=thorough) == frozenset():
             return
-        from airlock import mirror as mirrors, release, tree
+        from airlock import supply
 
-        mirror = mirrors.of(self.state, self.source)
-        if not release.is_published(mirror, self._revision):
-            raise StateError(
-                f"source {self.name}: revision {self._revision} was never published, so it is not run",
-                hint="publish it with a sync; only revisions that passed validation become releases",
-                reason="NotPublished",
-            )
         try:
-            if (trees / self._revision).is_dir():
-                tree.mend(mirror.path, self._revision, trees, thorough=thorough)
-            else:
-                tree.materialise(mirror.path, self._revision, trees)
+            supply.provide(self.state, self.source, self._revision, thorough=thorough)
         except AirlockError:
             log.exception("source %s: the tree of %s cannot be made", self.name, self._revision)
             raise

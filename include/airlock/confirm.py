@@ -42,7 +42,8 @@ class Patience:
 
 @dataclass(frozen=True, kw_only=True)
 class Confirmation:
-    """When a release was in Airflow. ``publish_to_live_s`` counts from the publish, in seconds.
+    """When a release was in Airflow (``live_at``), and when that was seen; ISO 8601 times in UTC. ``publish_to_live_s``
+    counts from the publish, in seconds.
 
     ``differing`` are DAGs whose file gave something else in the DAG processor than while it was judged, as one does
     that reads a variable or the clock.
@@ -51,6 +52,7 @@ class Confirmation:
     release: int
     revision: str
     confirmed_at: str
+    live_at: str
     publish_to_live_s: float
     differing: tuple[str, ...] = ()
 
@@ -166,6 +168,7 @@ def _confirmation(release: Release, watch: Watch) -> Confirmation:
         release=release.number,
         revision=release.revision,
         confirmed_at=now.isoformat(timespec="milliseconds"),
+        live_at=live_at.isoformat(timespec="milliseconds"),
         publish_to_live_s=round(max(0.0, (live_at - published).total_seconds()), 3),
         differing=tuple(watch.differing),
     )

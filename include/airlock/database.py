@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-POOL = "airlock"
+from airlock.placement import POOL
+
 _SLOTS = 4
 
 

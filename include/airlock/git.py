@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from airlock import refusal, scratch
 from airlock.errors import CommandFailed, CommandTimeout, StateError, UsageError
-from airlock.process import Completed, failure, run as run_process
+from airlock.process import Background, Completed, failure, run as run_process
 
 _KEPT = re.compile(
     r"PATH|HOME|TMPDIR|LANG|LC_ALL|TZ|USER|LOGNAME|SSH_AUTH_SOCK|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|(https?|all|no)_proxy",
@@ -96,20 +96,38 @@ def run_upstream(
     It is killed after ``timeout_s`` seconds, 300 where none are given. Raises ``CommandTimeout``, and what
     ``refusal.error`` makes of the cause.
     """
-    variables = _environment(re.compile(f"{_KEPT.pattern}|{_KEPT_UPSTREAM.pattern}", re.IGNORECASE)) | dict(env or {})
-    where = [] if repository is None else [f"--git-dir={repository}"]
     limit_s = UPSTREAM_TIMEOUT_S if timeout_s is None else timeout_s
-    argv = ["git", *_SETTINGS, "-c", "protocol.ext.allow=never", *where, *args]
     try:
-        completed = run_process(argv, timeout_s=limit_s, env=variables, check=False)
+        completed = run_process(
+            _upstream_argv(repository, args), timeout_s=limit_s, env=_upstream_environment(env), check=False
+        )
     except CommandTimeout:
         raise CommandTimeout(
             f"{subject}: {args[0]} was given up: upstream took more than {limit_s:g} s",
             hint="check the URL, the network and the proxy; the next sync tries again",
         ) from None
+    return check_upstream(completed, subject=subject, command=args[0])
+
+
+def start_upstream(*args: str, timeout_s: float, env: Mapping[str, str] | None = None) -> Background:
+    """Start a git command that talks to another server beside the caller; give its end to ``check_upstream``."""
+    return Background(_upstream_argv(None, args), timeout_s=timeout_s, env=_upstream_environment(env))
+
+
+def check_upstream(completed: Completed, *, subject: str, command: str) -> Completed:
+    """Return what a git command did that talked to another server, and raise as ``run_upstream`` does."""
     if completed.status != 0:
-        raise refusal.error(completed.stderr, subject=subject, action=args[0])
+        raise refusal.error(completed.stderr, subject=subject, action=command)
     return completed
+
+
+def _upstream_argv(repository: Path | None, args: Sequence[str]) -> list[str]:
+    where = [] if repository is None else [f"--git-dir={repository}"]
+    return ["git", *_SETTINGS, "-c", "protocol.ext.allow=never", *where, *args]
+
+
+def _upstream_environment(env: Mapping[str, str] | None) -> dict[str, str]:
+    return _environment(re.compile(f"{_KEPT.pattern}|{_KEPT_UPSTREAM.pattern}", re.IGNORECASE)) | dict(env or {})
 
 
 def version() -> str:

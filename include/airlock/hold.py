@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 
 from airlock import git
@@ -35,9 +35,12 @@ def new(who: str, why: str) -> Hold:
 
 
 def read(mirror: Mirror) -> Hold | None:
-    """Return the hold of a source, ``None`` when publishing goes on by itself."""
+    """Return the hold of a source, ``None`` when publishing goes on by itself.
+
+    A record that an older or newer Airlock wrote holds too, with what is known of it.
+    """
     record = mirror.read_record(RECORD)
-    return Hold(**record) if record else None
+    return Hold(**{field.name: str(record.get(field.name, "")) for field in fields(Hold)}) if record else None
 
 
 def put(mirror: Mirror, hold: Hold) -> Hold:

@@ -59,7 +59,7 @@ class Mirror:
 
     def judged_revision(self) -> str | None:
         """The last commit of the followed branch that a sync brought to its end."""
-        return git.commit_of(self.path, JUDGED) if self.exists() else None
+        return pointer.read(self.path, JUDGED)
 
     def resolve(self, ref: str) -> str:
         """Return the commit that a branch, tag or (abbreviated) commit of upstream means.

@@ -1,16 +1,21 @@
-"""Reads which revision is live straight from the mirror's files: cheap enough for every second, without git."""
+"""Reads a ref straight from the files of a repository: cheap enough for every second, without git."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 DAMAGED = ".damaged"  # suffix of a mirror that is being, or was, replaced
-_LIVE = "refs/heads/live"
+LIVE = "refs/heads/live"
 _SHA_LENGTHS = (40, 64)
 
 
 def live(repository: Path) -> str | None:
-    """Return the commit of ``refs/heads/live``, ``None`` when there is none.
+    """Return the commit of ``refs/heads/live``, ``None`` when there is none."""
+    return read(repository, LIVE)
+
+
+def read(repository: Path, ref: str) -> str | None:
+    """Return what a ref points to, ``None`` when there is no such ref. Whether that object exists is not looked at.
 
     A ref is a small file that git replaces by rename, or a line of ``packed-refs`` (gitrepository-layout(5)). The
     file counts when both exist, and it is looked at again where git packs it in between. While a damaged mirror is
@@ -19,12 +24,12 @@ def live(repository: Path) -> str | None:
     if not repository.exists():
         repository = repository.with_suffix(DAMAGED)
     for _ in range(2):
-        loose = _read(repository / _LIVE).strip()
+        loose = _read(repository / ref).strip()
         if len(loose) in _SHA_LENGTHS:
             return loose
         for line in _read(repository / "packed-refs").splitlines():
             sha, _, name = line.partition(" ")
-            if name == _LIVE:
+            if name == ref:
                 return sha
     return None
 

@@ -6,9 +6,12 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from airlock.errors import CommandFailed, CommandTimeout, OperatorError
 
@@ -54,29 +57,13 @@ def run(
     ``timeout_s`` seconds, ``OperatorError`` when the program cannot be started.
     """
     words = tuple(os.fspath(word) for word in argv)
-    try:
-        child = subprocess.Popen(
-            words,
-            cwd=cwd,
-            env=None if env is None else dict(env),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise OperatorError(
-            f"{words[0]} cannot be started: {error.strerror}",
-            hint=f"install {words[0]}, or put it on PATH",
-            reason="ProgramMissing",
-        ) from error
-    with child:
+    with _start(words, cwd, env, subprocess.PIPE, subprocess.PIPE, subprocess.PIPE) as child:
         try:
             stdout, stderr = child.communicate(stdin, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             kill_group(child.pid)
             child.communicate()
-            raise CommandTimeout(f"{_shown(words)} was killed: it took more than {timeout_s:g} s") from None
+            raise _timed_out(words, timeout_s) from None
         except BaseException:
             kill_group(child.pid)
             raise
@@ -84,6 +71,45 @@ def run(
     if check and completed.status != 0:
         raise failure(completed)
     return completed
+
+
+class Background:
+    """A program that runs beside its caller, who never waits for it. It has to be asked for its end now and then.
+
+    ``env`` and the process group are as in ``run``. Raises ``OperatorError`` when the program cannot be started.
+    """
+
+    def __init__(
+        self, argv: Sequence[str | os.PathLike[str]], *, timeout_s: float, env: Mapping[str, str] | None = None
+    ) -> None:
+        self._argv = tuple(os.fspath(word) for word in argv)
+        self._outputs = (tempfile.TemporaryFile(), tempfile.TemporaryFile())  # noqa: SIM115 - they outlive the call
+        self._timeout_s = timeout_s
+        self._deadline = time.monotonic() + timeout_s
+        self._child = _start(self._argv, None, env, subprocess.DEVNULL, *self._outputs)
+
+    def completed(self) -> Completed | None:
+        """Return what the program did, ``None`` while it runs.
+
+        Raises ``CommandTimeout`` when it has run for ``timeout_s`` seconds; it is killed then.
+        """
+        status = self._child.poll()
+        if status is None and time.monotonic() > self._deadline:
+            kill_group(self._child.pid)
+            self._child.wait()
+            self._close()
+            raise _timed_out(self._argv, self._timeout_s)
+        if status is None:
+            return None
+        for output in self._outputs:
+            output.seek(0)
+        stdout, stderr = (output.read() for output in self._outputs)
+        self._close()
+        return Completed(argv=self._argv, status=status, stdout=stdout, stderr=stderr)
+
+    def _close(self) -> None:
+        for output in self._outputs:
+            output.close()
 
 
 def failure(completed: Completed, *, hint: str = "", reason: str = "") -> CommandFailed:
@@ -104,6 +130,36 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def _start(
+    words: tuple[str, ...],
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    stdin: int,
+    stdout: int | IO[bytes],
+    stderr: int | IO[bytes],
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            words,
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise OperatorError(
+            f"{words[0]} cannot be started: {error.strerror}",
+            hint=f"install {words[0]}, or put it on PATH",
+            reason="ProgramMissing",
+        ) from error
+
+
+def _timed_out(words: Sequence[str], timeout_s: float) -> CommandTimeout:
+    return CommandTimeout(f"{_shown(words)} was killed: it took more than {timeout_s:g} s")
 
 
 def _shown(words: Sequence[str]) -> str:

@@ -44,11 +44,12 @@ def error(stderr: bytes, *, subject: str, action: str) -> AirlockError:
     ``StateError`` where it is our disk or our mirror (``MirrorDamaged``) that failed.
     """
     text = redact(stderr.decode("utf-8", "replace")).strip()
-    if re.search(_DISK, text, re.IGNORECASE):
+    here = re.sub(r"(?m)^remote: .*$", "", text)  # the disk of the server is not ours
+    if re.search(_DISK, here, re.IGNORECASE):
         return StateError(
             f"{subject}: git cannot write to the state directory: {text}", hint="free space, or check the permissions"
         )
-    if re.search(_DAMAGE, text, re.IGNORECASE):
+    if re.search(_DAMAGE, here, re.IGNORECASE):
         return StateError(f"{subject}: the mirror is damaged: {text}", reason="MirrorDamaged")
     reason = next((name for name, words in _REASONS if re.search(words, text, re.IGNORECASE)), "UpstreamUnavailable")
     return UpstreamError(f"{subject}: {action} failed: {text}", hint=_HINTS[reason], reason=reason)

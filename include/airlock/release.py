@@ -2,7 +2,8 @@
 
 A publish is one git transaction: ``refs/heads/live`` moves from the value that was expected, and the annotated tag
 ``refs/tags/release/<n>`` comes into being. Both happen, or neither; a rollback's hold is part of it too. Release tags
-keep every published commit.
+keep every published commit. Where the source has a release repository the release is pushed there first
+(``airlock.agreement``).
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from airlock import git
+from airlock import credentials, git, release_repository
 from airlock.errors import CommandFailed
 from airlock.hold import Hold
 from airlock.mirror import Mirror
+from airlock.pointer import LIVE
+from airlock.release_repository import RELEASES
 from airlock.verdict import Changes, Verdict, dumps
 
 Kind = Literal["release", "rollback", "approved"]
 
-LIVE = "refs/heads/live"
-_TAGS = "refs/tags/release"
 _FORMAT = "%(refname)%00%(*objectname)%00%(contents)%00%00"
 
 
@@ -122,13 +123,37 @@ def publish_again(
     return release if _move(mirror, release, [hold.line(mirror)]) else None
 
 
+def adopt(mirror: Mirror, tags: Mapping[str, str]) -> list[Release]:
+    """Take over releases that were made elsewhere, whose objects are here: refs of their tags, and the objects that
+    they name. Call it inside ``mirror.locked()``.
+
+    The newest release becomes live; where that is a rollback the source is on hold, as after one that was made here.
+    All of it happens, or nothing. Returns the releases, the newest first.
+    """
+    adopted = sorted((_read_tag(mirror, sha) for sha in tags.values()), key=lambda one: one.number, reverse=True)
+    lines = [f"create {name} {sha}" for name, sha in tags.items()]
+    newest, known = adopted[0], history(mirror, limit=1)
+    if not known or known[0].number < newest.number:
+        lines.append(f"update {LIVE} {newest.revision}")
+        if newest.kind == "rollback":
+            lines.append(Hold(who=newest.who, why=newest.why, since=newest.published_at).line(mirror))
+    git.move_refs(mirror.path, lines)
+    return adopted
+
+
+def refs(mirror: Mirror) -> dict[str, str]:
+    """Return the refs that make up what was released, ``live`` too, and the objects that they name."""
+    listed = git.run(mirror.path, "for-each-ref", "--format=%(refname) %(objectname)", LIVE, RELEASES).text
+    return dict(line.split(" ") for line in listed.splitlines())
+
+
 def history(mirror: Mirror, *, limit: int | None = None) -> list[Release]:
     """Return the releases of a source, the newest first."""
     if not mirror.exists():
         return []
     count = [f"--count={limit}"] if limit else []
     listed = git.run(
-        mirror.path, "for-each-ref", "--sort=-version:refname", *count, f"--format={_FORMAT}", f"{_TAGS}/"
+        mirror.path, "for-each-ref", "--sort=-version:refname", *count, f"--format={_FORMAT}", RELEASES
     ).stdout
     releases = []
     for entry in listed.decode("utf-8", "replace").split("\0\0"):
@@ -161,7 +186,7 @@ def published(mirror: Mirror) -> frozenset[str]:
     """Return every revision that ever was a release. Raises ``CommandFailed`` when they cannot be read."""
     if not mirror.exists():
         return frozenset()
-    return frozenset(git.run(mirror.path, "for-each-ref", "--format=%(*objectname)", f"{_TAGS}/").text.split())
+    return frozenset(git.run(mirror.path, "for-each-ref", "--format=%(*objectname)", RELEASES).text.split())
 
 
 def _move(mirror: Mirror, release: Release, also: list[str]) -> bool:
@@ -170,13 +195,29 @@ def _move(mirror: Mirror, release: Release, also: list[str]) -> bool:
     tag = _write_tag(mirror, release)
     old = release.previous
     move = f"update {LIVE} {release.revision} {old}" if old else f"create {LIVE} {release.revision}"
+    tag_ref = f"{RELEASES}{release.number}"
+    if mirror.source.has_release_repository:
+        _push(mirror, release, {LIVE: release.revision, tag_ref: tag})
     try:
-        git.move_refs(mirror.path, [move, f"create {_TAGS}/{release.number} {tag}", *also])
+        git.move_refs(mirror.path, [move, f"create {tag_ref} {tag}", *also])
     except CommandFailed:
         if live_revision(mirror) != old:
             return False
         raise
     return True
+
+
+def _push(mirror: Mirror, release: Release, wanted: Mapping[str, str]) -> None:
+    """Push a release to the release repository, which has to stand at the release before it.
+
+    ``live`` alone does not tell that: it may have been moved to the same revision by another release.
+    """
+    before = refs(mirror)
+    last = f"{RELEASES}{release.number - 1}"
+    known = {name: before[name] for name in (LIVE, last) if name in before}
+    source = mirror.source
+    with credentials.release_access(source) as access:
+        release_repository.push(mirror.path, source, access, {**known, **wanted}, expected=known)
 
 
 def _next_number(mirror: Mirror) -> int:
@@ -197,6 +238,10 @@ def _write_tag(mirror: Mirror, release: Release) -> str:
     )
     body = f"{header}\n\n{subject}\n\n{dumps(record)}\n"
     return git.run(mirror.path, "mktag", stdin=body.encode()).text
+
+
+def _read_tag(mirror: Mirror, sha: str) -> Release:
+    return _parse(git.run(mirror.path, "cat-file", "tag", sha).text.split("\n\n", 1)[1])
 
 
 def _parse(message: str) -> Release:

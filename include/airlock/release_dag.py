@@ -8,9 +8,10 @@ from typing import Any
 from airflow.sdk import DAG, AssetAlias, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from airlock import placement
 from airlock.errors import AirlockError
 from airlock.source import Source
-from airlock.sync_dag import POOL, announce, confirm
+from airlock.sync_dag import announce, confirm
 
 _DOC = """
 The emergency brake of source **{name}**. *Trigger* it; the form asks what to do.
@@ -37,7 +38,7 @@ def build(source: Source) -> DAG:
         is_paused_upon_creation=False,
         tags=["airlock"],
         doc_md=_DOC.format(name=source.name),
-        default_args={"pool": POOL, "owner": "airlock", "priority_weight": 100},
+        default_args={**placement.default_args(os.environ), "priority_weight": 100},
         params={
             "action": Param("rollback", type="string", enum=["rollback", "hold", "resume"], title="Action"),
             "number": Param(

@@ -9,7 +9,7 @@ Nothing is fetched, judged or restarted. Steps, and what a crash after each leav
 
 from __future__ import annotations
 
-from airlock import confirm, hold as holds, judgement, publication, release as releases, tree
+from airlock import agreement, confirm, hold as holds, judgement, publication, release as releases, tree
 from airlock.errors import UsageError
 from airlock.mirror import Mirror
 from airlock.outcome import Outcome
@@ -25,8 +25,10 @@ def roll_back(
 
     ``number`` is the release to go back to; ``None``: the last one before what is live, or before what an earlier
     rollback went back to. ``expected`` is the revision that has to be live; where it is not any more the outcome's
-    reason is ``LostRace``, and nothing was done. Raises ``UsageError`` when there is no such release.
+    reason is ``LostRace``, and nothing was done. Raises ``UsageError`` when there is no such release, and where the
+    source has a release repository that cannot be reached ``TransientError``: nothing was done.
     """
+    agreement.agree(mirror)
     history = releases.history(mirror)
     live = releases.live_revision(mirror)
     subject = f"source {mirror.source.name}"

@@ -43,6 +43,8 @@ class Source:
     repository's submodules, ``sparse`` only some of its folders (empty: all), ``depth`` only so many of the newest
     commits of what is followed (0: all). ``poll_interval_s`` is the time between two
     looks at upstream, in seconds. ``forge`` is the kind of server that is told how each commit fared; empty: none is.
+    ``release_url`` is a repository to which every release is pushed, for workers that do not see the state, and
+    ``release_conn_id`` the connection with its credentials, and its URL where ``release_url`` is empty.
     """
 
     name: str
@@ -57,8 +59,15 @@ class Source:
     submodules: bool = False
     sparse: tuple[str, ...] = ()
     depth: int = 0
-    poll_interval_s: float = 5.0
+    poll_interval_s: float = 2.0
     forge: str = ""
+    release_url: str = ""
+    release_conn_id: str = ""
+
+    @property
+    def has_release_repository(self) -> bool:
+        """Tell whether releases are pushed to a repository."""
+        return bool(self.release_url or self.release_conn_id)
 
     @property
     def follows(self) -> str:
@@ -85,11 +94,19 @@ def load(environ: Mapping[str, str]) -> list[Source]:
     Reads the list where Airflow reads it: its environment variable, else ``airflow.cfg`` in ``AIRFLOW_HOME``.
     Raises ``ConfigError`` with the path of the wrong setting.
     """
-    return [
-        parse(str(entry.get("name", "")), entry.get("kwargs") or {}, path=f"{SETTING}[{index}]")
-        for index, entry in enumerate(_entries(environ))
-        if isinstance(entry, dict) and entry.get("classpath") == BUNDLE_CLASS
-    ]
+    sources: list[Source] = []
+    for index, entry in enumerate(_entries(environ)):
+        if not isinstance(entry, dict) or entry.get("classpath") != BUNDLE_CLASS:
+            continue
+        source = parse(str(entry.get("name", "")), entry.get("kwargs") or {}, path=f"{SETTING}[{index}]")
+        sharing = [one.name for one in sources if one.release_url and one.release_url == source.release_url]
+        if sharing:
+            raise ConfigError(
+                f"{SETTING}[{index}].kwargs.release_url: source {sharing[0]} has the same release repository",
+                hint="each source needs one of its own",
+            )
+        sources.append(source)
+    return sources
 
 
 def other_bundles(environ: Mapping[str, str]) -> frozenset[str]:
@@ -183,13 +200,8 @@ def _check(source: Source, *, path: str) -> None:
         raise ConfigError(
             f"{path}.repo_url: missing", hint="give repo_url, or git_conn_id of a connection whose host is the URL"
         )
-    if redact(source.repo_url) != source.repo_url and re.search(r"://[^/@]*:[^/@]*@", source.repo_url):
-        raise ConfigError(
-            f"{path}.repo_url: {redact(source.repo_url)} holds a password",
-            hint="put it into an Airflow connection and name it in git_conn_id",
-        )
-    if source.repo_url.startswith("-"):
-        raise ConfigError(f"{path}.repo_url: {source.repo_url!r} is not a URL")
+    _check_url(source.repo_url, path=f"{path}.repo_url", connection="git_conn_id")
+    _check_url(source.release_url, path=f"{path}.release_url", connection="release_conn_id")
     _check_inside(source.subdir, path=f"{path}.subdir")
     if source.poll_interval_s < 1:
         raise ConfigError(f"{path}.poll_interval_s: {source.poll_interval_s} is too short", hint="at least 1 second")
@@ -200,6 +212,16 @@ def _check(source: Source, *, path: str) -> None:
         raise ConfigError(
             f"{path}.forge: needs git_conn_id", hint="the connection's password is the token that sets commit statuses"
         )
+
+
+def _check_url(url: str, *, path: str, connection: str) -> None:
+    if redact(url) != url and re.search(r"://[^/@]*:[^/@]*@", url):
+        raise ConfigError(
+            f"{path}: {redact(url)} holds a password",
+            hint=f"put it into an Airflow connection and name it in {connection}",
+        )
+    if url.startswith("-"):
+        raise ConfigError(f"{path}: {url!r} is not a URL")
 
 
 def _check_followed(source: Source, *, path: str) -> None:

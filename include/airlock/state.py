@@ -46,6 +46,10 @@ class State:
         """The folder where tasks hand over what they have imported for a sync, see ``airlock.sharing``."""
         return self.cache / "shards" / source
 
+    def replica(self, source: str) -> Path:
+        """The copy of a source's release repository, on a machine that does not have its mirror."""
+        return self.cache / "releases" / f"{source}.git"
+
     def enquiry(self, source: str) -> Path:
         """The folder where a task of a source and the DAG processor meet, see ``airlock.enquiry``."""
         return self.cache / "enquiries" / source

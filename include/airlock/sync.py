@@ -2,7 +2,8 @@
 
 Steps, and what a crash after each leaves behind:
 
-1. fetch: the mirror has upstream's commits, and the tree of the revision where it is composed; nobody looks yet.
+1. fetch: the mirror has upstream's commits, and the tree of the revision where it is composed; nobody looks yet. State
+   and release repository agree.
 2. validate: the verdict is a note; the next sync of the same revision under the same circumstances uses it.
 3. tree: the DAG processor is asked to parse first what the revision changes, which it minds once that is live; the
    files of the revision stand on disk; no pointer names them.
@@ -19,6 +20,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from airlock import (
+    agreement,
     composition,
     credentials,
     judgement,
@@ -75,6 +77,7 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
                     f"source {source.name}: the mirror has no {source.follows} after a fetch", reason="MirrorDamaged"
                 )
             composition.compose(mirror, revision, upstream, state.trees(source.name))
+        agreement.try_to_agree(mirror)
         log.info("source %s: %s is at %s", source.name, request.ref or source.follows, revision)
         live = releases.live_revision(mirror)
         released = releases.of_revision(mirror, revision)
@@ -127,6 +130,7 @@ def publish_approved(source: Source, state: State, question: Question, terms: Te
     Raises ``AirlockError`` as a sync does.
     """
     mirror = mirrors.of(state, source)
+    agreement.try_to_agree(mirror)
     verdict = mirror.read_verdict(question.revision)
     if verdict is None:
         raise StateError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, Asset, AssetAlias, AssetWatcher, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
+from airlock import placement
 from airlock.errors import AirlockError, ConfigError, OperatorError
 from airlock.source import Source
 from airlock.validate import limits
@@ -27,7 +28,6 @@ _SHARED = """
 Where there is more to import than `AIRLOCK_VALIDATE_SHARD_FILES`, `sync` leaves it to several tasks `import_shard`, and
 `conclude` does what `sync` would have done. Most times there is not, and both are skipped.
 """
-POOL = "airlock"
 _REF = r"^$|^[A-Za-z0-9_][A-Za-z0-9._/@+-]{0,243}$"
 _DOC = """
 Follows {follows} of source **{name}**. A push is noticed within about {poll:g} seconds; nothing runs while
@@ -69,7 +69,7 @@ def build(source: Source) -> DAG:
             poll=source.poll_interval_s,
             shared=_SHARED if shares else "",
         ),
-        default_args={"pool": POOL, "owner": "airlock"},
+        default_args=placement.default_args(os.environ),
         params={
             # Without "null" the form asks for something in each field, and does not let a plain sync go.
             "ref": Param(

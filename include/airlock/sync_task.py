@@ -134,7 +134,7 @@ def confirm(
             delivery.tell(mirror, healed.to_json(), context, environ)
         raise heals.error(source.name, done, healed)
     log.info("release %s is in Airflow, %.1f s after it was published", done.release, done.publish_to_live_s)
-    metrics.confirmed(source.name, asdict(done))
+    metrics.confirmed(source.name, done, context["dag_run"].run_after if document["result"] == "published" else None)
     delivery.tell(mirror, document, context, environ)
     forges.tell(mirror, statuses.live(document, _page(context)))
     return asdict(done)

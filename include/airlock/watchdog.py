@@ -78,7 +78,7 @@ def changes(
     after: dict[str, Any] = {}
     events = []
     for kind in KINDS:
-        trouble, known = found[kind], _Seen(**before[kind]) if kind in before else None
+        trouble, known = found[kind], _seen(before.get(kind))
         if known and kind == "stalled" and _synced_since(mirror, known):
             # One is due again already, as in a busy repository.
             events += [_over(mirror, kind)] if known.told else []
@@ -94,6 +94,13 @@ def changes(
             events.append(_event(mirror, kind, trouble, now - since))
         after[kind] = asdict(_Seen(since=known.since, seen=now.isoformat(), told=is_told))
     return events, after or None
+
+
+def _seen(record: Mapping[str, Any] | None) -> _Seen | None:
+    """Return a trouble that was remembered, as far as this Airlock knows it; ``None`` where that is not enough."""
+    if not record or not {"since", "seen"} <= record.keys():
+        return None
+    return _Seen(since=record["since"], seen=record["seen"], told=bool(record.get("told")))
 
 
 def remember(mirror: Mirror, record: Mapping[str, Any] | None) -> None:

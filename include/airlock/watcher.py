@@ -57,7 +57,7 @@ class SourceWatcher(BaseEventTrigger):
         while True:
             try:
                 revision = await asyncio.to_thread(upstream.revision, self.source)
-                judged = await asyncio.to_thread(mirror.judged_revision)
+                judged = mirror.judged_revision()
                 if judged != looked[0] or time.monotonic() - looked[1] > _ASK_AGAIN_S:
                     looked = (judged, time.monotonic())
                     opens = await asyncio.to_thread(_opens, mirror)

@@ -41,6 +41,16 @@ def test_system_dags_run_one_at_a_time_in_their_own_pool_and_tell_what_they_do(d
         assert dag.catchup is False
 
 
+def test_system_dags_run_where_the_deployment_says_that_the_state_is(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRLOCK_QUEUE", "with-state")
+    monkeypatch.setenv("AIRLOCK_POD_TEMPLATE", "/opt/airflow/pod.yaml")
+    for dag in request.getfixturevalue("dags").values():
+        assert {task.queue for task in dag.tasks} == {"with-state"}, dag.dag_id
+        assert all(task.executor_config == {"pod_template_file": "/opt/airflow/pod.yaml"} for task in dag.tasks)
+
+
 @pytest.mark.parametrize("ref", ["-x", "--upload-pack=x", "a b", "a\nb", "/x"])
 def test_a_ref_that_git_could_misread_is_refused_by_the_form(dags: dict[str, object], ref: str) -> None:
     from airflow.sdk.exceptions import ParamValidationError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.upstream import Upstream
 from airlock import (
     confirm,
     enquiry,
+    git,
     hold,
     judgement,
     mirror as mirrors,
@@ -29,7 +31,7 @@ from airlock import (
     sync,
 )
 from airlock.enquiry import Answer, Stored
-from airlock.errors import ConfigError, StateError, UpstreamError
+from airlock.errors import ConfigError, StateError, TransientError, UpstreamError
 from airlock.mirror import Mirror
 from airlock.source import Source
 from airlock.state import State
@@ -102,6 +104,45 @@ def run(state: State, source: Source) -> Callable[..., sync.Outcome]:
 
 def good(name: str) -> dict[str, str | bytes | None]:
     return {f"{name}.py": GOOD.format(name=name), "words.py": "WORD = 1\n"}
+
+
+def test_without_its_release_repository_a_revision_is_judged_and_not_published(
+    upstream: Upstream, mirror: Mirror, state: State, make_upstream: Callable[[str], Upstream]
+) -> None:
+    releases = Path(make_upstream("releases").url)
+    source = Source(name="dags", repo_url=upstream.url, release_url=str(releases))
+    away = releases.rename(releases.with_suffix(".away"))
+    revision = upstream.push(good("etl"))
+    with pytest.raises(TransientError, match="release repository: push failed"):
+        sync.run(source, state, sync.Request(), Answers())
+    verdict = mirror.read_verdict(revision)
+    assert verdict is not None
+    assert verdict.result == "passed"
+    assert mirror.judged_revision() is None  # so that the watcher asks again
+    assert mirror.read_record("sync")["result"] == "error"
+    rejected = upstream.push({"etl.py": f"import nothing_like_it\n{GOOD.format(name='etl')}"})
+    assert sync.run(source, state, sync.Request(), Answers()).result == "rejected"
+    away.rename(releases)
+    assert sync.run(source, state, sync.Request(ref=revision), Answers()).result == "published"
+    assert git.commit_of(releases, "live") == revision != rejected
+
+
+def test_a_release_that_was_pushed_by_a_sync_that_was_killed_is_taken_over(
+    upstream: Upstream, mirror: Mirror, state: State, make_upstream: Callable[[str], Upstream]
+) -> None:
+    source = Source(name="dags", repo_url=upstream.url, release_url=make_upstream("releases").url)
+    first = upstream.push(good("etl"))
+    assert sync.run(source, state, sync.Request(), Answers()).release == 1
+    killed_before = state.root / "killed-before"
+    shutil.copytree(mirror.path, killed_before)
+    second = upstream.push(good("load"))
+    assert sync.run(source, state, sync.Request(), Answers()).release == 2
+    shutil.rmtree(mirror.path)
+    killed_before.rename(mirror.path)
+    assert releases.live_revision(mirror) == first
+    outcome = sync.run(source, state, sync.Request(), Answers())
+    assert (outcome.result, outcome.release, outcome.revision) == ("unchanged", 2, second)
+    assert mirror.judged_revision() == second
 
 
 def test_a_good_revision_is_published_and_a_second_sync_changes_nothing(

@@ -36,6 +36,10 @@ FORBIDDEN = {
     "submodules": ("airlock.composition", "airlock.release", "airlock.sync", "airlock.validate", "airlock.cli"),
     "composition": ("airlock.judgement", "airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
     "rebuild": ("airlock.release", "airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
+    "release_repository": ("airlock.mirror", "airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
+    "agreement": ("airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
+    "replica": ("airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
+    "supply": ("airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
     "release": ("airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
     "tree": ("airlock.composition", "airlock.release", "airlock.sync", "airlock.validate", "airlock.cli"),
     "validate": ("airlock.mirror", "airlock.release", "airlock.sync", "airlock.sandbox", "airlock.cli", "airlock.web"),
@@ -101,6 +105,13 @@ def test_commands_start_without_airflow(module: str) -> None:
 def test_one_module_moves_live() -> None:
     moving = {path.stem for path in MODULES if "refs/heads/live" in path.read_text()}
     assert moving <= {"release", "pointer", "mirror", "rebuild"}
+    # In the release repository and its copies, where `release` says so.
+    assert {path.stem for path in MODULES if "airlock.pointer.LIVE" in imports(path, also_late=True)} <= {
+        "release",
+        "release_repository",
+        "agreement",
+        "replica",
+    }
 
 
 def test_subprocesses_start_at_their_doors_only() -> None:

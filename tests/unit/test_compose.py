@@ -52,7 +52,7 @@ def test_the_list_of_bundles_is_one_source_and_our_own_dags() -> None:
     assert system["name"] == settings.SYSTEM_BUNDLE
     assert dags["classpath"] == BUNDLE_CLASS
     (source,) = sources.load({"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": filled})
-    assert (source.name, source.branch, source.poll_interval_s) == ("dags", "main", 5)
+    assert (source.name, source.branch, source.poll_interval_s) == ("dags", "main", 2)
 
 
 def test_every_secret_setting_of_airflow_is_read_from_a_file() -> None:

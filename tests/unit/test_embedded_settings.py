@@ -37,7 +37,7 @@ def test_the_source_survives_the_way_through_the_file(layout: Layout) -> None:
     url = "https://git.example.com/a%20team/$HOME/d%41gs.git"
     deployment = Deployment(repo=url, branch="main", subdir="dags", conn_id="git_dags")
     parser = written(layout, deployment)
-    wanted = Source(name="dags", repo_url=url, branch="main", subdir="dags", git_conn_id="git_dags", poll_interval_s=5)
+    wanted = Source(name="dags", repo_url=url, branch="main", subdir="dags", git_conn_id="git_dags", poll_interval_s=2)
     assert sources.load({"AIRFLOW_HOME": str(layout.airflow)}) == [wanted]
     assert json.loads(parser["dag_processor"]["dag_bundle_config_list"])[1]["kwargs"]["repo_url"] == url
 
@@ -54,7 +54,7 @@ def test_without_a_repository_the_sample_is_the_source(layout: Layout) -> None:
         "repo_url": str(layout.sample_upstream),
         "branch": "main",
         "refresh_interval": 1,
-        "poll_interval_s": 5,
+        "poll_interval_s": 2,
     }
 
 

@@ -33,6 +33,12 @@ def test_what_of_a_repository_is_taken_can_be_set() -> None:
     assert found.takes == "submodules; only dags, libs/common"
 
 
+def test_two_sources_cannot_share_a_release_repository() -> None:
+    entries = [entry("sales", release_url="/srv/r.git"), entry("ops", release_url="/srv/r.git")]
+    with pytest.raises(ConfigError, match=r"\[1\].kwargs.release_url: source sales has the same release repository"):
+        source.load({_VARIABLE: json.dumps(entries)})
+
+
 def test_the_list_is_read_from_the_configuration_file_of_airflow(tmp_path: Path) -> None:
     value = json.dumps([entry("team-a")])
     (tmp_path / "airflow.cfg").write_text(f"[dag_processor]\ndag_bundle_config_list = {value}\n")
@@ -56,6 +62,8 @@ def test_the_list_is_read_from_the_configuration_file_of_airflow(tmp_path: Path)
             "[dag_processor] dag_bundle_config_list[0].kwargs.branch: '--upload-pack=x' cannot be",
         ),
         ({"repo_url": "https://dora:s3cret@host/x"}, "kwargs.repo_url: https://***@host/x holds a password"),
+        ({"release_url": "https://dora:s3cret@host/x"}, "kwargs.release_url: https://***@host/x holds a password"),
+        ({"release_url": "--upload-pack=x"}, "kwargs.release_url: '--upload-pack=x' is not a URL"),
         ({"poll_interval_s": 0.1}, "kwargs.poll_interval_s: 0.1 is too short"),
         ({"repo_url": None}, "kwargs.repo_url: missing"),
         ({"forge": "githup", "git_conn_id": "c"}, "kwargs.forge: 'githup' is unknown\nhint: known: github"),

@@ -58,7 +58,7 @@ def bundles(layout: Layout, deployment: Deployment) -> list[dict[str, Any]]:
         "subdir": deployment.subdir,
         "git_conn_id": deployment.conn_id,
         "refresh_interval": 1,
-        "poll_interval_s": 5,
+        "poll_interval_s": 2,
     }
     return [
         {
