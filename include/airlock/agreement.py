@@ -67,7 +67,7 @@ def _check(mirror: Mirror, ours: release_repository.Refs, theirs: release_reposi
             hint="give the source a repository of its own, empty at first",
             reason="ReleasesDiverged",
         )
-    shared = ours.keys() & theirs.keys() - {LIVE}
+    shared = {name for name in ours.keys() & theirs.keys() if name.startswith(release_repository.RELEASES)}
     if numbers := [int(name.rpartition("/")[2]) for name in shared if ours[name] != theirs[name]]:
         first = min(numbers)
         name = f"{release_repository.RELEASES}{first}"

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from airlock import credentials, git, release_repository
+from airlock import credentials, git, release_repository, tree
 from airlock.errors import CommandFailed
 from airlock.hold import Hold
 from airlock.mirror import Mirror
@@ -123,17 +123,19 @@ def publish_again(
     return release if _move(mirror, release, [hold.line(mirror)]) else None
 
 
-def adopt(mirror: Mirror, tags: Mapping[str, str]) -> list[Release]:
-    """Take over releases that were made elsewhere, whose objects are here: refs of their tags, and the objects that
-    they name. Call it inside ``mirror.locked()``.
+def adopt(mirror: Mirror, refs: Mapping[str, str]) -> list[Release]:
+    """Take over releases that were made elsewhere, whose objects are here: refs of their tags and composed trees, and
+    the objects that they name. Call it inside ``mirror.locked()``.
 
     The newest release becomes live; where that is a rollback the source is on hold, as after one that was made here.
     All of it happens, or nothing. Returns the releases, the newest first.
     """
-    adopted = sorted((_read_tag(mirror, sha) for sha in tags.values()), key=lambda one: one.number, reverse=True)
-    lines = [f"create {name} {sha}" for name, sha in tags.items()]
-    newest, known = adopted[0], history(mirror, limit=1)
-    if not known or known[0].number < newest.number:
+    tags = [sha for name, sha in refs.items() if name.startswith(RELEASES)]
+    adopted = sorted((_read_tag(mirror, sha) for sha in tags), key=lambda one: one.number, reverse=True)
+    lines = [f"update {name} {sha}" for name, sha in refs.items()]
+    known = history(mirror, limit=1)
+    if adopted and (not known or known[0].number < adopted[0].number):
+        newest = adopted[0]
         lines.append(f"update {LIVE} {newest.revision}")
         if newest.kind == "rollback":
             lines.append(Hold(who=newest.who, why=newest.why, since=newest.published_at).line(mirror))
@@ -142,9 +144,12 @@ def adopt(mirror: Mirror, tags: Mapping[str, str]) -> list[Release]:
 
 
 def refs(mirror: Mirror) -> dict[str, str]:
-    """Return the refs that make up what was released, ``live`` too, and the objects that they name."""
-    listed = git.run(mirror.path, "for-each-ref", "--format=%(refname) %(objectname)", LIVE, RELEASES).text
-    return dict(line.split(" ") for line in listed.splitlines())
+    """Return the refs that make up what was released, ``live`` and composed trees among them, and their objects."""
+    names = (LIVE, RELEASES, tree.COMPOSED)
+    listed = git.run(mirror.path, "for-each-ref", "--format=%(refname) %(objectname)", *names).text
+    found = dict(line.split(" ") for line in listed.splitlines())
+    own = {f"{tree.COMPOSED}{revision}" for revision in published(mirror)}
+    return {name: sha for name, sha in found.items() if not name.startswith(tree.COMPOSED) or name in own}
 
 
 def history(mirror: Mirror, *, limit: int | None = None) -> list[Release]:
@@ -197,7 +202,9 @@ def _move(mirror: Mirror, release: Release, also: list[str]) -> bool:
     move = f"update {LIVE} {release.revision} {old}" if old else f"create {LIVE} {release.revision}"
     tag_ref = f"{RELEASES}{release.number}"
     if mirror.source.has_release_repository:
-        _push(mirror, release, {LIVE: release.revision, tag_ref: tag})
+        composed = tree.composed(mirror.path, release.revision)
+        own = {f"{tree.COMPOSED}{release.revision}": composed} if composed else {}
+        _push(mirror, release, {**own, tag_ref: tag, LIVE: release.revision})
     try:
         git.move_refs(mirror.path, [move, f"create {tag_ref} {tag}", *also])
     except CommandFailed:
@@ -214,7 +221,7 @@ def _push(mirror: Mirror, release: Release, wanted: Mapping[str, str]) -> None:
     """
     before = refs(mirror)
     last = f"{RELEASES}{release.number - 1}"
-    known = {name: before[name] for name in (LIVE, last) if name in before}
+    known = {name: before[name] for name in (LIVE, last, f"{tree.COMPOSED}{release.revision}") if name in before}
     source = mirror.source
     with credentials.release_access(source) as access:
         release_repository.push(mirror.path, source, access, {**known, **wanted}, expected=known)

@@ -1,7 +1,8 @@
 """The release repository of a source: its releases on any git server, for workers that do not see the state.
 
-It has the branch ``live`` and the tags ``release/<n>``, the same objects as in the mirror. Upstream's refs, verdicts
-and the other records stay in the mirror. Who may write to it decides what workers run.
+It has the branch ``live``, the tags ``release/<n>`` and the trees that were composed for them
+(``airlock.composition``), the same objects as in the mirror. Upstream's refs, verdicts and the other records stay in
+the mirror. Who may write to it decides what workers run.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from airlock.credentials import Access
 from airlock.errors import CommandTimeout, OperatorError, StateError, TransientError, UpstreamError
 from airlock.pointer import LIVE
 from airlock.source import Source
+from airlock.tree import COMPOSED
 
 RELEASES = "refs/tags/release/"
 PAGE = "docs/kubernetes.md#workers-without-the-state"
@@ -36,7 +38,7 @@ def listed(source: Source, access: Access) -> dict[str, str]:
 
     Raises ``UpstreamError`` and ``CommandTimeout``.
     """
-    arguments = ("ls-remote", "--", access.url, LIVE, f"{RELEASES}*")
+    arguments = ("ls-remote", "--", access.url, LIVE, f"{RELEASES}*", f"{COMPOSED}*")
     answer = git.run_upstream(*arguments, subject=subject_of(source), timeout_s=_LOOK_S, env=access.env)
     lines = (line.partition("\t") for line in answer.text.splitlines())
     return {name: sha for sha, _, name in lines if not name.endswith("^{}")}
@@ -49,8 +51,8 @@ def push(mirror: Path, source: Source, access: Access, refs: Refs, *, expected: 
     there while ``live`` is not. Raises ``StateError`` (``ReleasesDiverged``) when the repository has something else,
     ``OperatorError`` (``ReleaseRefused``) when the server does not take it, ``TransientError`` when it is out of reach.
     """
-    # What is live comes last, when the repository has all releases.
-    names = sorted(refs, key=lambda name: name == LIVE)
+    # A release comes after its tree, and what is live comes last.
+    names = sorted(refs, key=lambda name: (name == LIVE, not name.startswith(COMPOSED)))
     for start in range(0, len(names), _AT_ONCE):
         part = names[start : start + _AT_ONCE]
         leases = [f"--force-with-lease={name}:{expected.get(name, '')}" for name in part]

@@ -20,10 +20,11 @@ from airlock.process import Background
 from airlock.release_repository import RELEASES
 from airlock.source import Source
 from airlock.state import State
+from airlock.tree import COMPOSED
 
 log = logging.getLogger(__name__)
 
-_REFSPECS = (f"+{LIVE}:{LIVE}", f"+{RELEASES}*:{RELEASES}*")
+_REFSPECS = (f"+{LIVE}:{LIVE}", f"+{RELEASES}*:{RELEASES}*", f"+{COMPOSED}*:{COMPOSED}*")
 # Each fetch adds a pack; git knows when they are too many.
 _PACKING = ("-c", "gc.auto=6700", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet")
 _FETCH_S = 120
@@ -64,7 +65,7 @@ def renew(replica: Mirror) -> None:
 def _locked(replica: Mirror) -> Iterator[None]:
     if replica.path.exists() and not replica.exists():
         _remove(replica)  # somebody is deleting the cache: it comes into being with its HEAD
-    with replica.locked():
+    with replica.alone():
         yield
 
 

@@ -203,6 +203,11 @@ def _check(source: Source, *, path: str) -> None:
     _check_url(source.repo_url, path=f"{path}.repo_url", connection="git_conn_id")
     _check_url(source.release_url, path=f"{path}.release_url", connection="release_conn_id")
     _check_inside(source.subdir, path=f"{path}.subdir")
+    if source.depth and source.has_release_repository:
+        raise ConfigError(
+            f"{path}.depth: a release repository needs the whole history",
+            hint="leave depth out, or release_url and release_conn_id",
+        )
     if source.poll_interval_s < 1:
         raise ConfigError(f"{path}.poll_interval_s: {source.poll_interval_s} is too short", hint="at least 1 second")
     _check_followed(source, path=path)

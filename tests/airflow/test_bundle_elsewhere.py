@@ -43,8 +43,9 @@ class Site:
         """Publish a commit without judging it."""
         revision = self.upstream.push(files)
         mirror = mirrors.of(self.publisher, self.source())
-        with mirror.locked():
+        with mirror.fetching():
             mirror.fetch(self.upstream.url, env={})
+        with mirror.locked():
             live = release.live_revision(mirror)
             assert release.publish(mirror, verdict(revision), expected=live, who="", why="", changes=Changes())
         return revision

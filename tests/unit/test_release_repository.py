@@ -12,7 +12,8 @@ from tests.faults import Way, hurt_at_each_effect
 from tests.upstream import Upstream
 from tests.verdicts import verdict
 
-from airlock import agreement, git, hold, mirror as mirrors, release, rollback
+from airlock import agreement, composition, git, hold, mirror as mirrors, release, rollback, supply, tree
+from airlock.credentials import Access
 from airlock.errors import AirlockError, OperatorError, StateError, TransientError
 from airlock.mirror import Mirror
 from airlock.source import Source
@@ -39,7 +40,7 @@ def of(state: State, upstream: Upstream, releases: Upstream) -> Mirror:
 
 
 def fetch(mirror: Mirror) -> None:
-    with mirror.locked():
+    with mirror.fetching():
         mirror.fetch(mirror.source.repo_url, env={})
 
 
@@ -299,3 +300,38 @@ def test_a_password_is_never_shown(state: State, upstream: Upstream, monkeypatch
     assert "s3cret" not in str(caught.value)
     assert not any(b"s3cret" in path.read_bytes() for path in mirror.path.rglob("*") if path.is_file())
     assert "s3cret" not in str(os.environ)
+
+
+def test_a_composed_tree_is_there_with_its_release_and_comes_back_from_there(
+    tmp_path: Path, upstream: Upstream, releases: Upstream, state: State
+) -> None:
+    source = Source(name="dags", repo_url=upstream.url, release_url=releases.url, sparse=("dags",))
+    mirror = mirrors.of(state, source)
+    revision = upstream.push({"dags/a.py": "1", "large/data": "2"})
+    with mirror.fetching():
+        mirror.fetch(upstream.url, env={})
+        composition.compose(mirror, revision, Access(url=upstream.url), state.trees("dags"))
+    publish(mirror, revision)
+    assert set(there(releases)) == {"refs/heads/live", "refs/tags/release/1", f"refs/trees/{revision}"}
+    assert there(releases) == release.refs(mirror)
+
+    worker = State(root=tmp_path / "worker")
+    supply.provide(worker, source, revision)
+    made = worker.trees("dags") / revision
+    assert sorted(path.name for path in made.rglob("*")) == ["a.py", "dags"]
+
+    assert rollback_to_itself(mirror, state, upstream) == revision
+    shutil.rmtree(mirror.path)
+    fetch(mirror)
+    agreement.agree(mirror)
+    assert there(releases) == release.refs(mirror)
+    assert tree.composed(mirror.path, revision)
+
+
+def rollback_to_itself(mirror: Mirror, state: State, upstream: Upstream) -> str:
+    """Publish another revision, whose tree is the commit's own, and go back; return what is live then."""
+    plain = upstream.push({"large/data": None})
+    fetch(mirror)
+    publish(mirror, plain)
+    rollback.roll_back(mirror, state, who="dora", why="")
+    return str(release.live_revision(mirror))
