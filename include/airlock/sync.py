@@ -2,7 +2,7 @@
 
 Steps, and what a crash after each leaves behind:
 
-1. fetch: the mirror has upstream's commits; nobody looks at them yet.
+1. fetch: the mirror has upstream's commits; nobody looks at them yet. A question that they supersede is withdrawn.
 2. validate: the verdict is a note; the next sync of the same revision under the same circumstances uses it.
 3. tree: the DAG processor is asked to parse first what the revision changes, which it minds once that is live; the
    files of the revision stand on disk; no pointer names them.
@@ -18,7 +18,7 @@ import os
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
-from airlock import credentials, judgement, mirror as mirrors, publication, release as releases, signature
+from airlock import approval, credentials, judgement, mirror as mirrors, publication, release as releases, signature
 from airlock.approval import Question
 from airlock.errors import AirlockError, StateError
 from airlock.judgement import Terms
@@ -66,6 +66,7 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
                 f"source {source.name}: the mirror has no {source.follows} after a fetch", reason="MirrorDamaged"
             )
         log.info("source %s: %s is at %s", source.name, request.ref or source.follows, revision)
+        approval.withdraw(mirror, terms.end)
         live = releases.live_revision(mirror)
         released = releases.of_revision(mirror, revision)
         today = judgement.circumstances(mirror, terms.policy())
