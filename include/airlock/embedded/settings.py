@@ -95,7 +95,7 @@ _FIXED_NAMES: dict[str, tuple[str, ...]] = {
 def _fixed(layout: Layout, deployment: Deployment, secrets: Secrets) -> _Sections:
     return {
         "core": {
-            "executor": "LocalExecutor",
+            "executor": "airlock.local_executor.LocalExecutor",
             "auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
             "simple_auth_manager_users": f"{ADMIN}:admin",
             "simple_auth_manager_all_admins": False,
@@ -151,6 +151,9 @@ def _tunable() -> _Sections:
             # scheduler was killed after half a minute.
             "task_instance_heartbeat_timeout": 60,
             "orphaned_tasks_check_interval": 30,
+            # One whose worker was killed before it began is queued anew after a minute; here none waits that long.
+            "task_queued_timeout": 60,
+            "task_queued_timeout_check_interval": 30,
         },
         # The triggers of a killed triggerer wait for so long.
         "triggerer": {"triggerer_health_check_threshold": 15},
