@@ -7,6 +7,8 @@ FROM ${BASE_IMAGE}
 USER 0
 RUN set -eu; \
     git --version; \
+    command -v gpg >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends gpg gpg-agent && \
+        rm -rf /var/lib/apt/lists/*; } || echo 'gpg is missing: a source with gpg_keys will not work' >&2; \
     install -d -m 0755 /opt/airlock; \
     install -d -o 50000 -g 0 -m 2775 /opt/airlock/state /opt/airlock/sample /opt/airlock/sandbox; \
     install -d -o 50000 -g 0 -m 0750 /opt/airlock/secrets; \

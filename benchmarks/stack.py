@@ -112,7 +112,7 @@ def _stack(folder: Path, kind: str) -> Stack:
     upstream.git("remote", "add", "origin", upstream.url)
     settings = {
         "COMPOSE_PROFILES": "sample,celery" if kind == "celery" else "sample",
-        "AIRLOCK_EXECUTOR": "CeleryExecutor" if kind == "celery" else "LocalExecutor",
+        "AIRLOCK_EXECUTOR": "CeleryExecutor" if kind == "celery" else "",
         "AIRLOCK_IMAGE": "airlock:benchmark",
         "AIRLOCK_REPO_URL": "git://git/dags.git",
         "AIRLOCK_PORT": str(_PORT),

@@ -46,9 +46,9 @@ UNIT = (
         edits=(
             (
                 "release.py",
-                'git.move_refs(mirror.path, [move, f"create {_TAGS}/{release.number} {tag}", *also])',
+                'git.move_refs(mirror.path, [move, f"create {tag_ref} {tag}", *also])',
                 (
-                    'for line in [move, f"create {_TAGS}/{release.number} {tag}", *also]:\n'
+                    'for line in [move, f"create {tag_ref} {tag}", *also]:\n'
                     "            git.move_refs(mirror.path, [line])"
                 ),
             ),
@@ -71,7 +71,7 @@ UNIT = (
     Breach(
         promise=2,
         what="moves `live` without a release",
-        edits=(("release.py", '[move, f"create {_TAGS}/{release.number} {tag}", *also]', "[move, *also]"),),
+        edits=(("release.py", '[move, f"create {tag_ref} {tag}", *also]', "[move, *also]"),),
         story="tests/unit/test_release.py::test_a_release_moves_live_and_is_remembered",
     ),
     Breach(
@@ -121,7 +121,7 @@ UNIT = (
     Breach(
         promise=7,
         what="takes a URL with a password into its settings",
-        edits=(("source.py", "if redact(source.repo_url) != source.repo_url and", "if not source.repo_url and"),),
+        edits=(("source.py", "if redact(url) != url and", "if not url and"),),
         story="tests/unit/test_source.py::test_a_wrong_setting_is_named_with_its_path",
     ),
     Breach(
@@ -144,8 +144,8 @@ AIRFLOW = (
         edits=(
             (
                 "publication.py",
-                'if verdict.result != "passed":\n        return Outcome(result="rejected", reason="ValidationFailed"',
-                'if not verdict.revision:\n        return Outcome(result="rejected", reason="ValidationFailed"',
+                '    if verdict.result != "passed":\n        errors',
+                "    if not verdict.revision:\n        errors",
             ),
             ("release.py", '    if verdict.result != "passed":\n', "    if not verdict.revision:\n"),
         ),
@@ -154,7 +154,13 @@ AIRFLOW = (
     Breach(
         promise=1,
         what="runs a revision that was never published",
-        edits=(("bundle.py", "if not release.is_published(mirror, self._revision):", "if not mirror.exists():"),),
+        edits=(
+            (
+                "supply.py",
+                "    if release.is_published(mirror, revision):\n        return mirror\n",
+                "    if mirror.exists():\n        return mirror\n",
+            ),
+        ),
         story="tests/airflow/test_bundle.py::test_a_revision_that_was_never_published_is_refused",
     ),
     Breach(
@@ -163,8 +169,8 @@ AIRFLOW = (
         edits=(
             (
                 "bundle.py",
-                "if manifest.damage(trees / self._revision, thorough=thorough) == frozenset():",
-                "if (trees / self._revision).is_dir():",
+                "if manifest.damage(self.state.trees(self.name) / self._revision, thorough=thorough) == frozenset():",
+                "if (self.state.trees(self.name) / self._revision).is_dir():",
             ),
         ),
         story="tests/airflow/test_bundle.py::test_a_task_does_not_start_on_a_damaged_tree",
@@ -172,19 +178,19 @@ AIRFLOW = (
     Breach(
         promise=3,
         what="gives a run what is live",
-        edits=(("bundle.py", "        if not self.version:\n            self._revision", "        self._revision"),),
+        edits=(("bundle.py", "        if not self.version:\n            if", "        if self.name:\n            if"),),
         story="tests/airflow/test_bundle.py::test_a_pinned_bundle_stays_and_is_made_again_when_its_tree_is_gone",
     ),
     Breach(
         promise=4,
         what="takes a file that ended its process for a good one",
-        edits=(("validate/judge.py", 'FileOutcome(how="crashed",', 'FileOutcome(how="parsed",'),),
+        edits=(("validate/imports.py", 'FileOutcome(how="crashed",', 'FileOutcome(how="parsed",'),),
         story="tests/airflow/test_sync.py::test_a_revision_that_hangs_crashes_and_exhausts_memory_gets_its_verdict",
     ),
     Breach(
         promise=4,
         what="takes a file that never ends for a good one",
-        edits=(("validate/judge.py", 'FileOutcome(how="timed-out",', 'FileOutcome(how="parsed",'),),
+        edits=(("validate/imports.py", 'FileOutcome(how="timed-out",', 'FileOutcome(how="parsed",'),),
         story="tests/airflow/test_sync.py::test_a_revision_that_hangs_crashes_and_exhausts_memory_gets_its_verdict",
     ),
     Breach(

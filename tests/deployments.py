@@ -75,7 +75,7 @@ def new_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
         port, git_port, flower_port = _free_port(), _free_port(), _free_port()
         settings = {
             "COMPOSE_PROFILES": "sample,celery" if kind == "celery" else "sample",
-            "AIRLOCK_EXECUTOR": "CeleryExecutor" if kind == "celery" else "LocalExecutor",
+            "AIRLOCK_EXECUTOR": "CeleryExecutor" if kind == "celery" else "",
             "AIRLOCK_IMAGE": "airlock:test",
             "AIRLOCK_REPO_URL": "git://git/dags.git",
             "AIRLOCK_PORT": str(port),

@@ -10,7 +10,7 @@ only answers it. Steps of an approval, and what a crash after each leaves behind
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
@@ -123,6 +123,27 @@ def answer(mirror: Mirror, run_id: str, given: Answer, who: str) -> Question | N
         answered = replace(question, answer=given, who=who)
         write(mirror, answered)
     return answered
+
+
+def is_open(mirror: Mirror, run_id: str) -> bool:
+    """Tell whether what the run ``run_id`` asks still waits for an answer."""
+    question = read(mirror)
+    return question is not None and question.run_id == run_id and not question.answer and is_current(mirror, question)
+
+
+def withdraw(mirror: Mirror, end: Callable[[str, str], None] | None) -> None:
+    """Forget the open question if it is superseded, and have the run end that asks it: ``end`` takes source and run id.
+
+    A crash in between leaves a question whose run is ended again by the next sync.
+    """
+    question = read(mirror)
+    if question is None or question.answer or is_current(mirror, question):
+        return
+    if end:
+        end(mirror.source.name, question.run_id)
+    with mirror.locked():
+        if read(mirror) == question:
+            write(mirror, None)
 
 
 def page(source: str, question: Question, changes: Sequence[str]) -> Mapping[str, Any]:

@@ -20,12 +20,14 @@ all of them, or touches a protected one. Syncs start it; do not trigger it by ha
 
 | task | does |
 |---|---|
+| `is_open` | ends the run when the question is superseded |
 | `ask` | waits for *Approve* or *Reject*, see **Required Actions**; {hours:g} hours without one: *Reject* |
 | `publish` | publishes exactly that revision, if upstream and live have not moved on |
 | `confirm` | waits until the DAG processor shows the release |
 | `close` | records a *Reject*; what is live stays live |
 
-A newer revision supersedes the question: then an answer publishes nothing, and `publish` says so in red.
+A newer revision, or another release, supersedes the question: its run ends by itself. Who answers just before publishes
+nothing, and `publish` says so in red.
 """
 
 
@@ -36,7 +38,7 @@ def build(source: Source) -> DAG:
     @dag(
         dag_id=f"airlock_approval_{source.name}",
         schedule=None,
-        max_active_runs=100,  # a superseded question stays open until its time-out, and blocks nobody
+        max_active_runs=100,  # a question of which nobody knew that it was superseded blocks nobody
         catchup=False,
         is_paused_upon_creation=False,
         tags=["airlock"],
@@ -52,10 +54,18 @@ def build(source: Source) -> DAG:
             response_timeout=waits,
         )
         published = publish(source.name)
-        ask >> published >> close(source.name)
+        is_open(source.name) >> ask >> published >> close(source.name)
         confirm(published)  # type: ignore[arg-type] # an XComArg stands for its value
 
     return pipeline()
+
+
+@task.short_circuit
+def is_open(name: str) -> bool:
+    """Ask nobody where the question is superseded."""
+    from airlock import approval_task
+
+    return approval_task.is_open(name, get_current_context(), os.environ)
 
 
 @task(outlets=[AssetAlias("airlock_release")])

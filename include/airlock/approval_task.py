@@ -20,6 +20,15 @@ class Reply:
     who: str
 
 
+def is_open(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    """Tell whether the question of a run still has to be asked."""
+    source, state = sources.named(sources.load(environ), name), states.from_environment(environ)
+    still = approval.is_open(mirrors.of(state, source), context["dag_run"].run_id)
+    if not still:
+        log.info("the question is superseded: nobody need answer")
+    return still
+
+
 def publish(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sync.Outcome:
     """Publish the revision that a person approved, if things are as they were when it was asked about.
 

@@ -31,8 +31,8 @@ SYSTEM_DAGS = ("airlock_lockfile", "airlock_housekeeping", "airlock_rehearsal", 
 class Terms:
     """What a deployment adds to every judgement: how to read its policy, its limits, who knows a DAG's unfinished runs,
     and who knows the other bundle that has a DAG. ``ask`` puts a question to a person: source, run id, what is
-    shown, and whether to ask again what was asked before. ``shares`` is whether a judgement may be `Postponed` until
-    other tasks have imported what it needs.
+    shown, and whether to ask again what was asked before. ``end`` ends the run of a superseded question. ``shares``
+    is whether a judgement may be `Postponed` until other tasks have imported what it needs.
     """
 
     policy: Callable[[], Policy] = Policy
@@ -40,6 +40,7 @@ class Terms:
     unfinished: Callable[[str], int] | None = None
     bundle_of: Callable[[str], str | None] | None = None
     ask: Callable[[str, str, Mapping[str, Any], bool], None] | None = None
+    end: Callable[[str, str], None] | None = None
     shares: bool = False
 
 

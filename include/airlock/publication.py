@@ -82,7 +82,7 @@ def publish(
     if held := holds.read(mirror):
         return _on_hold(held, verdict, common)
     waiting, question = _guard(mirror, verdict, live, request, terms, common)
-    return waiting or _go_live(mirror, state, verdict, live, request, common, question)
+    return waiting or _go_live(mirror, state, verdict, live, request, terms, common, question)
 
 
 def _guard(
@@ -144,11 +144,14 @@ def _ask(
 ) -> Outcome:
     if request.force:
         question = replace(question, answer="", who="")
+    known = approval.read(mirror)
     with mirror.locked():
         approval.write(mirror, question)
     if terms.ask and not question.answer:
         page = approval.page(mirror.source.name, question, verdict.changes.lines)
-        terms.ask(mirror.source.name, question.run_id, page, request.force)
+        # Its run may be there from an earlier time, ended when another question superseded it.
+        is_new = known is None or not known.is_same(question)
+        terms.ask(mirror.source.name, question.run_id, page, request.force or is_new)
     message = f"{verdict.summary}; not published: {question}"
     return Outcome(result="waiting", reason="ApprovalNeeded", message=message, changes=verdict.changes.lines, **common)
 
@@ -159,6 +162,7 @@ def _go_live(
     verdict: Verdict,
     live: str | None,
     request: Request,
+    terms: Terms,
     common: Mapping[str, Any],
     approved: Question | None,
 ) -> Outcome:
@@ -187,8 +191,9 @@ def _go_live(
             kind="approved" if approved else "release",
             lock=lock,
         )
-        if release and approval.read(mirror):
+        if release and (known := approval.read(mirror)) and known.answer:
             approval.write(mirror, None)
+    approval.withdraw(mirror, terms.end)
     if release is None:
         return Outcome(
             result="unchanged", reason="LostRace", message="another release was published meanwhile", **common

@@ -47,7 +47,7 @@ def _carry_over(mirror: Mirror, fresh: Path) -> None:
     for name, sha in sorted(_readable_refs(mirror.path).items(), key=lambda ref: not ref[0].startswith(tree.COMPOSED)):
         if name.startswith(_UPSTREAMS):
             continue
-        if git.commit_of(mirror.path, sha) not in lost and _copy_ref(mirror.path, fresh, name, sha):
+        if _commit(mirror.path, sha) not in lost and _copy_ref(mirror.path, fresh, name, sha):
             continue
         if name == _LIVE:
             raise StateError(
@@ -104,3 +104,10 @@ def _copy_ref(damaged: Path, fresh: Path, name: str, sha: str) -> bool:
         return False
     git.run(fresh, "update-ref", name, sha)
     return True
+
+
+def _commit(damaged: Path, sha: str) -> str | None:
+    """Return the commit that an object is or names, ``None`` where that cannot be read."""
+    with suppress(AirlockError):
+        return git.commit_of(damaged, sha)
+    return None

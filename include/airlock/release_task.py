@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airlock import (
+    approval,
     hold as holds,
     mirror as mirrors,
     resume as resumes,
@@ -33,6 +34,7 @@ def act(name: str, context: Mapping[str, Any], environ: Mapping[str, str]) -> sy
     why = params["reason"] or ""  # the form sends null for an empty field
     if params["action"] == "rollback":
         outcome = rollback.roll_back(mirror, state, who=who, why=why, number=params["number"])
+        approval.withdraw(mirror, sync_task.end)
     elif params["action"] == "hold":
         with mirror.locked():
             held = holds.put(mirror, holds.new(who, why))

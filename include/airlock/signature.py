@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from airlock import git
-from airlock.errors import ConfigError
+from airlock.errors import ConfigError, OperatorError
 from airlock.mirror import Mirror
 from airlock.process import run as run_process
 from airlock.source import Source
@@ -49,7 +49,14 @@ def fault(mirror: Mirror, revision: str) -> str:
 def _import(source: Source, home: Path) -> None:
     keys = _readable(source, source.gpg_keys, "gpg_keys")
     argv = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--no-autostart", "--import", str(keys)]
-    done = run_process(argv, timeout_s=60, check=False)
+    try:
+        done = run_process(argv, timeout_s=60, check=False)
+    except OperatorError as error:
+        raise OperatorError(
+            f"source {source.name}: gpg_keys needs gpg where syncs run: {error.message}",
+            hint="install gnupg there, or sign with SSH keys and set ssh_signers",
+            reason=error.reason,
+        ) from error
     if done.status != 0:
         said = done.stderr.decode("utf-8", "replace").strip()
         raise ConfigError(

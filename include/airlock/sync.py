@@ -3,7 +3,7 @@
 Steps, and what a crash after each leaves behind:
 
 1. fetch: the mirror has upstream's commits, and the tree of the revision where it is composed; nobody looks yet. State
-   and release repository agree.
+   and release repository agree. A question that the commits supersede is withdrawn.
 2. validate: the verdict is a note; the next sync of the same revision under the same circumstances uses it.
 3. tree: the DAG processor is asked to parse first what the revision changes, which it minds once that is live; the
    files of the revision stand on disk; no pointer names them.
@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 
 from airlock import (
     agreement,
+    approval,
     composition,
     credentials,
     judgement,
@@ -79,6 +80,7 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
             composition.compose(mirror, revision, upstream, state.trees(source.name))
         agreement.try_to_agree(mirror)
         log.info("source %s: %s is at %s", source.name, request.ref or source.follows, revision)
+        approval.withdraw(mirror, terms.end)
         live = releases.live_revision(mirror)
         released = releases.of_revision(mirror, revision)
         today = judgement.circumstances(mirror, terms.policy())

@@ -96,11 +96,20 @@ def terms(environ: Mapping[str, str]) -> sync.Terms:
         unfinished=stack.unfinished_runs,
         bundle_of=partial(stack.bundle_of, among=others) if others else None,
         ask=_ask,
+        end=end,
     )
 
 
 def _ask(source: str, run_id: str, page: Mapping[str, Any], again: bool) -> None:  # noqa: FBT001
     stack.start_run(f"airlock_approval_{source}", run_id, page, again=again)
+
+
+def end(source: str, run_id: str) -> None:
+    """Have the run that asks a superseded question begin anew: it sees that nobody need answer, and ends."""
+    try:
+        stack.start_run(f"airlock_approval_{source}", run_id, {}, again=True)
+    except AirlockError as error:  # the question stays until its time-out; an answer publishes nothing
+        log.warning("the superseded question could not be withdrawn: %s", error)
 
 
 def confirm(

@@ -54,10 +54,22 @@ def asked() -> list[tuple[str, Mapping[str, Any]]]:
 
 
 @pytest.fixture
-def run(state: State, source: Source, asked: list[tuple[str, Mapping[str, Any]]]) -> Callable[..., sync.Outcome]:
+def runs_told() -> list[str]:
+    """What Airflow was told to do with the runs that ask."""
+    return []
+
+
+@pytest.fixture
+def run(
+    state: State, source: Source, asked: list[tuple[str, Mapping[str, Any]]], runs_told: list[str]
+) -> Callable[..., sync.Outcome]:
+    def ask(_source: str, run_id: str, page: Mapping[str, Any], again: bool) -> None:
+        asked.append((run_id, page))
+        runs_told.append(f"{'ask anew' if again else 'ask'} {run_id}")
+
     def run_now(policy: str = "", **request: object) -> sync.Outcome:
         terms = sync.Terms(
-            policy=lambda: parse(policy)[0], ask=lambda _source, run_id, page, _again: asked.append((run_id, page))
+            policy=lambda: parse(policy)[0], ask=ask, end=lambda _source, run_id: runs_told.append(f"end {run_id}")
         )
         return sync.run(source, state, sync.Request(**request), Answers(), terms)  # type: ignore[arg-type]
 
@@ -186,11 +198,39 @@ def test_a_newer_revision_supersedes_the_question(
     assert releases.history(mirror)[0].kind == "release"
 
 
+def test_the_run_of_a_superseded_question_ends_once_and_the_same_question_is_asked_anew(
+    run: Callable[..., sync.Outcome],
+    cut: tuple[str, str],
+    upstream: Upstream,
+    mirror: Mirror,
+    asked: list[tuple[str, Mapping[str, Any]]],
+    runs_told: list[str],
+) -> None:
+    run()
+    run()
+    ((first, _), _) = asked
+    assert runs_told == [f"ask anew {first}", f"ask {first}"]
+    assert approval.is_open(mirror, first)
+    upstream.push({"README.md": "still without them"})
+    assert run().reason == "ApprovalNeeded"
+    second = asked[-1][0]
+    assert runs_told[2:] == [f"end {first}", f"ask anew {second}"]
+    assert (approval.is_open(mirror, first), approval.is_open(mirror, second)) == (False, True)
+    upstream.git("push", "--quiet", "--force", "origin", f"{cut[1]}:refs/heads/main")
+    assert run().reason == "ApprovalNeeded"
+    assert runs_told[4:] == [f"end {second}", f"ask anew {first}"]
+    upstream.git("push", "--quiet", "--force", "origin", f"{cut[0]}:refs/heads/main")
+    run()
+    run()
+    assert runs_told[6:] == [f"end {first}"]
+
+
 def test_another_release_supersedes_the_question_too(
     run: Callable[..., sync.Outcome],
     reply: Callable[..., sync.Outcome | None],
     upstream: Upstream,
     mirror: Mirror,
+    runs_told: list[str],
 ) -> None:
     first = upstream.push(files("a", "b", "c", "d"))
     run()
@@ -199,6 +239,7 @@ def test_another_release_supersedes_the_question_too(
     upstream.push(dict.fromkeys(("a.py", "b.py", "c.py")))
     assert run().reason == "ApprovalNeeded"
     assert run(ref=first).result == "published"
+    assert [line.split()[0] for line in runs_told] == ["ask", "end"]
     outcome = reply("Approve")
     assert outcome
     assert (outcome.reason, releases.live_revision(mirror)) == ("Superseded", first)

@@ -19,6 +19,7 @@ AT_THE_EDGE = {
     "watcher",
     "environment_trigger",
     "stack",
+    "local_executor",
     "sync_dag",
     "release_dag",
     "approval_dag",

@@ -11,7 +11,7 @@ import pytest
 from tests.upstream import Upstream
 
 from airlock import signature
-from airlock.errors import ConfigError
+from airlock.errors import ConfigError, OperatorError
 from airlock.mirror import Mirror
 from airlock.source import parse
 
@@ -133,3 +133,14 @@ def test_keys_that_cannot_be_read_are_an_error_of_the_deployment(
     (tmp_path / "empty").write_text("")
     with pytest.raises(ConfigError, match="has no keys to read"):
         signature.fault(with_keys(mirror, gpg_keys=tmp_path / "empty"), revision)
+
+
+def test_without_gpg_the_source_and_the_way_out_are_named(
+    mirror: Mirror, upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = tmp_path / "keys.asc"
+    keys.write_text("any")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OperatorError, match="source dags: gpg_keys needs gpg where syncs run: gpg cannot be") as caught:
+        signature.fault(with_keys(mirror, gpg_keys=keys), "0" * 40)
+    assert (caught.value.reason, "ssh_signers" in caught.value.hint) == ("ProgramMissing", True)

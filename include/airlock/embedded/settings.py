@@ -29,7 +29,7 @@ _OLD_NAMES = r"WEBSERVER__.+|DATABASE__.+|API_AUTH__.+|CORE__SQL_ALCHEMY_CONN|WO
 def config_text(layout: Layout, deployment: Deployment, secrets: Secrets) -> str:
     """Return the whole ``airflow.cfg``. It holds secrets."""
     parser = configparser.RawConfigParser()
-    for sections in (_fixed(layout, deployment, secrets), _tunable()):
+    for sections in (_fixed(layout, deployment, secrets), _tunable(), _LOCAL):
         for section, options in sections.items():
             if not parser.has_section(section):
                 parser.add_section(section)
@@ -92,10 +92,14 @@ _FIXED_NAMES: dict[str, tuple[str, ...]] = {
 }
 
 
+# A task whose worker was killed before it began is queued anew after a minute: with this executor none waits that long.
+_LOCAL: _Sections = {"scheduler": {"task_queued_timeout": 60, "task_queued_timeout_check_interval": 30}}
+
+
 def _fixed(layout: Layout, deployment: Deployment, secrets: Secrets) -> _Sections:
     return {
         "core": {
-            "executor": "LocalExecutor",
+            "executor": "airlock.local_executor.LocalExecutor",
             "auth_manager": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
             "simple_auth_manager_users": f"{ADMIN}:admin",
             "simple_auth_manager_all_admins": False,
