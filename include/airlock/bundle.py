@@ -44,9 +44,12 @@ class AirlockDagBundle(BaseDagBundle):
 
     @property
     def path(self) -> Path:
-        """The DAG folder of the release that this bundle stands at."""
+        """The DAG folder of the release that this bundle stands at; the source may have another one by now."""
         trees = self.state.trees(self.name)
-        return trees / self._revision / self.source.subdir if self._revision else trees / "empty"
+        if not self._revision:
+            return trees / "empty"
+        folder = manifest.subdir(trees / self._revision)
+        return trees / self._revision / (self.source.subdir if folder is None else folder)
 
     def initialize(self) -> None:
         """Make sure that the tree is on disk and as it was published.
@@ -90,7 +93,8 @@ class AirlockDagBundle(BaseDagBundle):
         from airlock import mirror as mirrors, release, tree
 
         mirror = mirrors.of(self.state, self.source)
-        if not release.is_published(mirror, self._revision):
+        released = release.of_revision(mirror, self._revision)
+        if not released:
             raise StateError(
                 f"source {self.name}: revision {self._revision} was never published, so it is not run",
                 hint="publish it with a sync; only revisions that passed validation become releases",
@@ -99,8 +103,7 @@ class AirlockDagBundle(BaseDagBundle):
         try:
             if (trees / self._revision).is_dir():
                 tree.mend(mirror.path, self._revision, trees, thorough=thorough)
-            else:
-                tree.materialise(mirror.path, self._revision, trees)
+            tree.materialise(mirror.path, self._revision, trees, subdir=released.subdir)
         except AirlockError:
             log.exception("source %s: the tree of %s cannot be made", self.name, self._revision)
             raise
