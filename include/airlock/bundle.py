@@ -48,9 +48,12 @@ class AirlockDagBundle(BaseDagBundle):
 
     @property
     def path(self) -> Path:
-        """The DAG folder of the release that this bundle stands at."""
+        """The DAG folder of the release that this bundle stands at; the source may have another one by now."""
         trees = self.state.trees(self.name)
-        return trees / self._revision / self.source.subdir if self._revision else trees / "empty"
+        if not self._revision:
+            return trees / "empty"
+        folder = manifest.subdir(trees / self._revision)
+        return trees / self._revision / (self.source.subdir if folder is None else folder)
 
     def initialize(self) -> None:
         """Make sure that the tree is on disk and as it was published.

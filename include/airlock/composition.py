@@ -1,7 +1,8 @@
 """The tree of a revision where it is another than the commit's own: with its submodules, or only some of its folders.
 
 Such a tree is one object of git, ``refs/trees/<commit>`` keeps it, and everything that looks into a revision looks into
-it (``tree.of``). What was published once keeps its tree: a run of it has to find the code that it started with.
+it (``tree.of``). What was published once keeps its tree: a run of it has to find the code that it started with. Where
+the source wants another one since, a commit of our own stands for it (``airlock.variant``).
 
 Steps, and what a crash after each leaves behind:
 
@@ -17,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from airlock import git, release as releases, scratch, submodules, tree
+from airlock import git, release as releases, scratch, submodules, tree, variant
 from airlock.credentials import Access
 from airlock.errors import StateError
 from airlock.mirror import Mirror
@@ -26,21 +27,25 @@ from airlock.tree import Entry
 _NONE = "0" * 40
 
 
-def compose(mirror: Mirror, revision: str, upstream: Access, trees: Path) -> None:
-    """Make the tree of a revision as its source wants it, unless it was published. Call it inside
+def compose(mirror: Mirror, revision: str, upstream: Access, trees: Path) -> str:
+    """Make the tree of a revision as its source wants it, and return the commit that stands for it. Call it inside
     ``mirror.fetching()``; ``trees`` is where trees stand on disk.
 
-    Raises ``UpstreamError`` that names the submodule which cannot be had, ``StateError`` (``FolderMissing``) when the
-    revision lacks a folder of ``sparse``.
+    That is the revision, or a ``variant`` of it, where it was published with another tree or ``subdir``. Raises
+    ``UpstreamError`` that names the submodule which cannot be had, ``StateError`` (``FolderMissing``) when the revision
+    lacks a folder of ``sparse``.
     """
     wanted = _make(mirror, revision, upstream) if mirror.source.takes else ""
     with mirror.locked():
         present = tree.composed(mirror.path, revision)
-        if wanted == present or releases.is_published(mirror, revision):
-            return
-        tree.remove(trees / revision)  # it was made of another composition, and never published
-        ref = f"{tree.COMPOSED}{revision}"
-        git.move_refs(mirror.path, [f"update {ref} {wanted}" if wanted else f"delete {ref}"])
+        if released := releases.of_revision(mirror, revision):
+            is_same = wanted == present and released.subdir in (None, mirror.source.subdir)
+            return revision if is_same else variant.make(mirror, revision, wanted)
+        if wanted != present:
+            tree.remove(trees / revision)  # it was made of another composition, and never published
+            ref = f"{tree.COMPOSED}{revision}"
+            git.move_refs(mirror.path, [f"update {ref} {wanted}" if wanted else f"delete {ref}"])
+    return revision
 
 
 def left_out(mirror: Mirror, revision: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from airlock.enquiry import Answer, ImportFault, Stored
-from airlock.verdict import Dag, Verdict
+from airlock.verdict import Dag, Verdict, in_folder
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def of(verdict: Verdict, awaited: Iterable[str], before: Verdict | None) -> dict
     def one(dag: Dag) -> Expected:
         return Expected(
             dag_id=dag.dag_id,
-            file=_in_folder(dag.file, verdict.subdir),
+            file=in_folder(dag.file, verdict.subdir),
             digest=dag.digest,
             before=digests.get(dag.dag_id),
             was_there=before is not None and dag.file in before.inputs,
@@ -110,7 +110,3 @@ class Watch:
 
     def _again(self, file: str) -> None:
         self.parse[file] = self.parse.get(file, 0) + 1
-
-
-def _in_folder(file: str, subdir: str) -> str:
-    return file.removeprefix(f"{subdir.strip('/')}/") if subdir else file

@@ -49,9 +49,19 @@ def environment_digest() -> str:
     return f"{distributions.digest()}+airlock-{__version__}"
 
 
-def circumstances(mirror: Mirror, policy: Policy) -> dict[str, str]:
-    """Return what a verdict has to have been given under to be that of today: ``Verdict.is_valid_for`` takes it."""
-    return {"environment": environment_digest(), "policy": policy.digest, "subdir": mirror.source.subdir}
+def circumstances(mirror: Mirror, policy: Policy, revision: str | None = None) -> dict[str, str]:
+    """Return what a verdict has to have been given under to be that of today: ``Verdict.is_valid_for`` takes it.
+
+    That is the verdict on ``revision``, or on any that was never published.
+    """
+    subdir = subdir_of(mirror, revision) if revision else mirror.source.subdir
+    return {"environment": environment_digest(), "policy": policy.digest, "subdir": subdir}
+
+
+def subdir_of(mirror: Mirror, revision: str) -> str:
+    """Return the folder of a revision that holds its DAG files: that of its release, else the one of the source."""
+    released = releases.of_revision(mirror, revision)
+    return mirror.source.subdir if released is None or released.subdir is None else released.subdir
 
 
 def under(mirror: Mirror, policy: Policy) -> dict[str, str]:
@@ -83,7 +93,8 @@ def of_revision(
     known = mirror.read_verdict(revision)
     policy = terms.policy()
     composed = tree.composed(mirror.path, revision)
-    is_known = known and known.is_valid_for(**circumstances(mirror, policy)) and known.tree == composed
+    today = circumstances(mirror, policy, revision)
+    is_known = known and known.is_valid_for(**today) and known.tree == composed
     if known and is_known and not force:
         log.info("revision %s was judged before under the same circumstances; force judges it again", revision)
         return replace(known, changes=compare(live_verdict, known))
@@ -117,18 +128,18 @@ def of_shard(mirror: Mirror, state: State, shard: Shard, server: ForkServer, *, 
 
 
 def _subject(mirror: Mirror, revision: str, server: ForkServer) -> Subject:
-    root = server.scratch / revision
+    root, subdir = server.scratch / revision, subdir_of(mirror, revision)
     tree.check_out(mirror.path, revision, root)
-    if not (root / mirror.source.subdir).is_dir():
+    if not (root / subdir).is_dir():
         raise StateError(
-            f"source {mirror.source.name}: revision {revision[:12]} has no directory {mirror.source.subdir!r}",
+            f"source {mirror.source.name}: revision {revision[:12]} has no directory {subdir!r}",
             hint="set subdir to the folder of the repository that holds the DAG files",
             reason="SubdirMissing",
         )
     return Subject(
         revision=revision,
         root=root,
-        subdir=mirror.source.subdir,
+        subdir=subdir,
         bundle=mirror.source.name,
         environment=environment_digest(),
         left_out=composition.left_out(mirror, revision),
@@ -138,10 +149,10 @@ def _subject(mirror: Mirror, revision: str, server: ForkServer) -> Subject:
 def of_live(mirror: Mirror, state: State, live: str, server: ForkServer, terms: Terms) -> Verdict | None:
     """Return the verdict of today on what is live; ``None`` where it cannot be judged as things are now.
 
-    So it is when another ``subdir`` was set since, which live does not have.
+    So it is when another ``subdir`` was set since, and that of live was not recorded.
     """
     verdict = mirror.read_verdict(live)
-    if is_of(verdict, circumstances(mirror, terms.policy())):
+    if is_of(verdict, circumstances(mirror, terms.policy(), live)):
         return verdict
     try:
         return of_revision(mirror, state, live, live, server, terms)

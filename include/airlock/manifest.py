@@ -1,9 +1,9 @@
 """What a tree looked like when it was made, so that damage by hand or by the disk is seen.
 
 The manifest of ``versions/<revision>`` is ``manifests/<revision>.json`` beside that folder: size, time and digest of
-every file. Where size and time are as recorded the content is taken to be; where they are not it is read. After a start
-of the machine each tree is read once in full, because a file that was not yet on the disk can be empty after a power
-failure and keep its size and time.
+every file; ``<revision>.subdir`` has the folder of it that holds the DAG files. Where size and time are as recorded the
+content is taken to be; where they are not it is read. After a start of the machine each tree is read once in full,
+because a file that was not yet on the disk can be empty after a power failure and keep its size and time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from airlock import scratch
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_SUBDIR = ".subdir"
 _BOOTS_KEPT = 16  # several machines may share the folder
 _CHUNK = 1 << 20
 
@@ -75,6 +76,21 @@ def write(tree: Path, files: Files) -> None:
 def remove(tree: Path) -> None:
     """Forget a tree."""
     _place(tree).unlink(missing_ok=True)
+    _place(tree).with_suffix(_SUBDIR).unlink(missing_ok=True)
+
+
+def subdir(tree: Path) -> str | None:
+    """Return the folder of a tree that holds the DAG files, ``None`` when nobody recorded it."""
+    try:
+        return _place(tree).with_suffix(_SUBDIR).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def write_subdir(tree: Path, folder: str) -> None:
+    """Record the folder of a tree that holds the DAG files; the tree need not be there yet."""
+    if subdir(tree) != folder:
+        _replace(_place(tree).with_suffix(_SUBDIR), folder)
 
 
 def revisions(trees: Path) -> set[str]:
@@ -100,12 +116,15 @@ def _write(tree: Path, files: Files, boots: list[str]) -> None:
         "boots": boots[-_BOOTS_KEPT:],
         "files": [(path, (*look, digest)) for path, (look, digest) in files.items()],
     }
-    place = _place(tree)
+    _replace(_place(tree), json.dumps(document, separators=(",", ":"), ensure_ascii=True))
+
+
+def _replace(place: Path, text: str) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     # A crash before the rename leaves a file that the next user of the folder removes; a torn one is none.
-    with scratch.directory(tree.parent.with_name("staging")) as folder:
+    with scratch.directory(place.parent.with_name("staging")) as folder:
         beside = folder / place.name
-        beside.write_text(json.dumps(document, separators=(",", ":"), ensure_ascii=True), encoding="ascii")
+        beside.write_text(text, encoding="utf-8")
         beside.replace(place)
 
 

@@ -171,7 +171,14 @@ def _go_live(
     awaited = awaited_dags(verdict, affected)
     live_verdict = mirror.read_verdict(live) if live else None
     confirm.ask(state.enquiry(mirror.source.name), verdict, awaited, live_verdict)
-    tree.materialise(mirror.path, verdict.revision, state.trees(mirror.source.name), previous=live, affected=affected)
+    tree.materialise(
+        mirror.path,
+        verdict.revision,
+        state.trees(mirror.source.name),
+        subdir=verdict.subdir,
+        previous=live,
+        affected=affected,
+    )
     lock = lock_digest(state)
     with mirror.locked():
         if held := holds.read(mirror):  # since the sync began

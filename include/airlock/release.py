@@ -34,7 +34,8 @@ class Release:
 
     ``who`` is an Airflow user, ``poll``, ``webhook`` or ``airlock``. ``environment`` is the digest under which the
     revision was judged, ``lock`` the sha256 of the ``pylock.toml`` that was published then; empty when there was none.
-    ``of`` is the number of the release that a rollback published again.
+    ``of`` is the number of the release that a rollback published again, ``subdir`` the folder of the revision that
+    holds the DAG files; ``None``: it was not recorded.
     """
 
     number: int
@@ -49,6 +50,7 @@ class Release:
     kind: Kind = "release"
     lock: str = ""
     of: int | None = None
+    subdir: str | None = None
 
 
 def live_revision(mirror: Mirror) -> str | None:
@@ -87,6 +89,7 @@ def publish(
         environment=verdict.environment,
         kind=kind,
         lock=lock,
+        subdir=verdict.subdir,
     )
     return release if _move(mirror, release, []) else None
 
@@ -119,6 +122,7 @@ def publish_again(
         kind="rollback",
         lock=lock,
         of=target.number,
+        subdir=target.subdir,
     )
     return release if _move(mirror, release, [hold.line(mirror)]) else None
 

@@ -51,8 +51,7 @@ def _that_has(state: State, source: Source, revision: str) -> Mirror:
 
 
 def _make(repository: Mirror, state: State, revision: str, *, thorough: bool) -> None:
-    trees = state.trees(repository.source.name)
+    trees, released = state.trees(repository.source.name), release.of_revision(repository, revision)
     if (trees / revision).is_dir():
         tree.mend(repository.path, revision, trees, thorough=thorough)
-    else:
-        tree.materialise(repository.path, revision, trees)
+    tree.materialise(repository.path, revision, trees, subdir=released.subdir if released else None)

@@ -30,6 +30,7 @@ from airlock import (
     rebuild,
     release as releases,
     signature,
+    variant,
 )
 from airlock.approval import Question
 from airlock.errors import AirlockError, StateError
@@ -72,21 +73,21 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
         with credentials.access(source) as upstream, mirror.fetching():
             _fetch(mirror, upstream)
             followed = mirror.upstream_revision()
-            revision = mirror.resolve(request.ref) if request.ref else followed
-            if revision is None:
+            asked = mirror.resolve(request.ref) if request.ref else followed
+            if asked is None:
                 raise StateError(
                     f"source {source.name}: the mirror has no {source.follows} after a fetch", reason="MirrorDamaged"
                 )
-            composition.compose(mirror, revision, upstream, state.trees(source.name))
+            revision = composition.compose(mirror, asked, upstream, state.trees(source.name))
         agreement.try_to_agree(mirror)
-        log.info("source %s: %s is at %s", source.name, request.ref or source.follows, revision)
+        log.info("source %s: %s is at %s", source.name, request.ref or source.follows, asked)
         approval.withdraw(mirror, terms.end)
         live = releases.live_revision(mirror)
         released = releases.of_revision(mirror, revision)
         today = judgement.circumstances(mirror, terms.policy())
         if revision == live and released and not request.force and judgement.is_of(mirror.read_verdict(live), today):
             outcome = publication.unchanged(mirror, released)
-        elif revision != live and (fault := signature.fault(mirror, revision)):
+        elif revision != live and (fault := signature.fault(mirror, asked)):
             message = f"{revision[:12]} is neither imported nor published: {fault}"
             outcome = Outcome(
                 source=source.name, result="rejected", reason="UntrustedCommit", message=message, revision=revision
@@ -98,10 +99,10 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
             outcome = publication.publish(mirror, state, verdict, live, request, terms)
         if live not in (None, revision) and outcome.result != "published" and not request.dry_run:
             outcome = _with_live(outcome, judgement.of_live(mirror, state, str(live), server, terms))
-    if revision == followed and not request.dry_run:
+    if asked == followed and not request.dry_run:
         with mirror.locked():
             mirror.mark_judged(
-                revision,
+                asked,
                 under={**today, "takes": source.takes, "at": datetime.now(UTC).isoformat(), "opens": outcome.opens},
             )
     return outcome
@@ -143,10 +144,10 @@ def publish_approved(source: Source, state: State, question: Question, terms: Te
     verdict = replace(verdict, changes=compare(live_verdict, verdict))
     request = Request(who=question.who, why=question.why)
     outcome = publication.publish(mirror, state, verdict, question.live, request, terms)
-    if outcome.opens and question.revision == question.head:
+    if outcome.opens and variant.upstreams(mirror, question.revision) == question.head:
         under = {**mirror.judged_under(), "opens": outcome.opens}
         with mirror.locked():
-            mirror.mark_judged(question.revision, under=under)
+            mirror.mark_judged(question.head, under=under)
     _record(mirror, request, outcome)
     return outcome
 

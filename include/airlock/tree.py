@@ -6,7 +6,7 @@ processor parses files again by modification time.
 
 Steps of making a tree, and what a crash after each leaves behind:
 
-1. staging: a folder beside the trees that the next user of it removes.
+1. subdir, staging: a small file about a tree that is not there, and a folder that the next user of it removes.
 2. manifest: a record of a tree that is not there; the next attempt replaces it, housekeeping removes it.
 3. rename: the tree, complete.
 
@@ -90,22 +90,31 @@ def check_out(repository: Path, revision: str, target: Path) -> None:
 
 
 def materialise(
-    repository: Path, revision: str, trees: Path, *, previous: str | None = None, affected: Iterable[str] = ()
+    repository: Path,
+    revision: str,
+    trees: Path,
+    *,
+    subdir: str | None = None,
+    previous: str | None = None,
+    affected: Iterable[str] = (),
 ) -> Path:
     """Make sure that the tree of a commit stands complete at ``trees/<revision>`` and return that path.
 
-    ``previous`` is a revision whose tree may stand there too; ``affected`` are paths whose content is the same but
+    ``subdir`` is the folder of it that holds the DAG files, ``None`` where that is not known. ``previous`` is a
+    revision whose tree may stand there too; ``affected`` are paths whose content is the same but
     that have to be parsed again. A tree that stands there is mended where it is damaged. Several processes of
     several containers may do this at once.
     """
     final = trees / revision
+    try:
+        trees.mkdir(parents=True, exist_ok=True)
+        if subdir is not None:
+            manifest.write_subdir(final, subdir)
+    except OSError as error:
+        raise _disk_error(trees, error) from error
     if final.is_dir():
         mend(repository, revision, trees)
         return final
-    try:
-        trees.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _disk_error(trees, error) from error
     base = trees / previous if previous else None
     kept: set[str] = set()
     if base and previous and base.is_dir():

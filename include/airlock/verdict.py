@@ -190,6 +190,11 @@ def compare(live: Verdict | None, candidate: Verdict) -> Changes:
     return Changes(added=tuple(added), removed=tuple(removed), changed=tuple(changed), lines=tuple(lines))
 
 
+def in_folder(file: str, subdir: str) -> str:
+    """Return a file of a revision as seen from its DAG folder, which is how Airflow knows it."""
+    return file.removeprefix(f"{subdir.strip('/')}/") if subdir else file
+
+
 def dumps(document: Mapping[str, Any]) -> str:
     """Return JSON that is the same for the same content."""
     return json.dumps(document, sort_keys=True, ensure_ascii=False)

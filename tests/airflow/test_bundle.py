@@ -29,15 +29,17 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
 
 
 @pytest.fixture
-def publish(state: State, upstream: Upstream) -> Callable[[str], None]:
-    """Return a function that publishes a commit without judging it."""
+def publish(state: State, upstream: Upstream) -> Callable[..., None]:
+    """Return a function that publishes a commit without judging it, with its DAG files in a folder."""
     mirror = mirrors.of(state, Source(name="dags", repo_url=upstream.url))
 
-    def publish_now(revision: str) -> None:
-        with mirror.locked():
+    def publish_now(revision: str, subdir: str = "") -> None:
+        with mirror.fetching():
             mirror.fetch(upstream.url, env={})
+        with mirror.locked():
             live = release.live_revision(mirror)
-            release.publish(mirror, verdict(revision), expected=live, who="", why="", changes=Changes())
+            judged = verdict(revision, subdir=subdir)
+            release.publish(mirror, judged, expected=live, who="", why="", changes=Changes())
 
     return publish_now
 
@@ -69,13 +71,13 @@ def test_it_follows_what_is_live_forwards_and_backwards(
 
 
 def test_a_pinned_bundle_stays_and_is_made_again_when_its_tree_is_gone(
-    state: State, upstream: Upstream, publish: Callable[[str], None]
+    state: State, upstream: Upstream, publish: Callable[..., None]
 ) -> None:
     first, second = upstream.push({"dags/a.py": "1"}), upstream.push({"dags/a.py": "2"})
-    publish(first)
-    publish(second)
+    publish(first, "dags")
+    publish(second, "dags")
     shutil.rmtree(state.cache, ignore_errors=True)
-    pinned = bundle(upstream, version=first, subdir="dags")
+    pinned = bundle(upstream, version=first, subdir="elsewhere-by-now")
     pinned.initialize()
     assert (pinned.path / "a.py").read_text() == "1"
     assert pinned.get_current_version().version == first

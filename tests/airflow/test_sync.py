@@ -94,6 +94,13 @@ print(outcome.result)
 """
 
 
+@pytest.fixture(autouse=True)
+def deployment(state: State, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have bundles find the state as in a deployment."""
+    monkeypatch.setenv("AIRLOCK_STATE", str(state.root))
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", str(tmp_path / "bundles"))
+
+
 @pytest.fixture
 def run(state: State, source: Source) -> Callable[..., sync.Outcome]:
     def run_now(**request: object) -> sync.Outcome:
@@ -454,6 +461,90 @@ def test_a_repository_whose_dags_need_a_submodule_is_rejected_with_the_setting_u
     back = rollback.roll_back(mirror, state, who="dora", why="")
     assert (back.revision, releases.live_revision(mirror)) == (live, live)
     assert (state.trees("dags") / live / "shared" / "words.py").read_text() == "WORD = 1\n"
+
+
+def test_another_repository_on_the_same_state_is_judged_published_and_rolled_back_from(
+    run: Callable[..., sync.Outcome],
+    make_upstream: Callable[[str], Upstream],
+    upstream: Upstream,
+    state: State,
+    source: Source,
+    mirror: Mirror,
+) -> None:
+    old = upstream.push({**good("one"), **good("two"), **good("three"), **good("four")})
+    assert run().result == "published"
+    other = make_upstream("other")
+    other.push({"one.py": "from airflow.sdk import dag\n1 / 0\n"})
+    elsewhere = replace(source, repo_url=other.url)
+
+    def run_other() -> sync.Outcome:
+        return sync.run(elsewhere, state, sync.Request(), Answers())
+
+    assert (run_other().reason, releases.live_revision(mirror)) == ("ValidationFailed", old)
+    other.push(good("one"))
+    waits = run_other()
+    assert (waits.reason, releases.live_revision(mirror)) == ("ApprovalNeeded", old)
+    assert "3 of 4 live DAGs would be removed" in waits.message
+    new = other.push({**good("one"), **good("two"), **good("three"), **good("five")})
+    assert (run_other().result, releases.live_revision(mirror)) == ("published", new)
+    in_flight = bundle_of(elsewhere, state, version=old)
+    assert (in_flight / "four.py").exists()
+    shutil.rmtree(state.trees("dags") / old)  # as a worker has it that never had the tree
+    assert (bundle_of(elsewhere, state, version=old) / "four.py").exists()
+    assert rollback.roll_back(mirrors.of(state, elsewhere), state, who="dora", why="").revision == old
+    assert (bundle_of(elsewhere, state) / "four.py").exists()
+
+
+def test_another_folder_of_the_same_commit_is_a_release_of_its_own(
+    run: Callable[..., sync.Outcome], upstream: Upstream, state: State, source: Source, mirror: Mirror
+) -> None:
+    commit = upstream.push({**good("etl"), **{f"dags/{name}": text for name, text in good("other").items()}})
+    whole = replace(source, subdir="")
+    below = replace(source, subdir="dags")
+
+    def run_below() -> sync.Outcome:
+        return sync.run(below, state, sync.Request(), Answers())
+
+    upstream.push({".airflowignore": "dags/\n"})
+    first = run()
+    assert (first.result, first.awaited) == ("published", ("etl",))
+    assert bundle_of(below, state) == state.trees("dags") / str(first.revision)  # nothing was judged below yet
+    second = run_below()
+    assert (second.result, second.awaited) == ("published", ("other",)), second
+    assert second.changes == ("+ other: 1 task, schedule 0 0 * * *", "- etl")
+    live = releases.live_revision(mirror)
+    assert (live, live == first.revision) == (second.revision, False)
+    assert bundle_of(below, state) == state.trees("dags") / str(live) / "dags"
+    assert bundle_of(below, state, version=first.revision) == state.trees("dags") / str(first.revision)
+    assert run_below().reason == "AlreadyLive"
+    assert mirror.judged_revision() == mirror.upstream_revision()
+    assert mirror.judged_under()["subdir"] == "dags"
+    back = rollback.roll_back(mirrors.of(state, below), state, who="dora", why="")
+    assert (back.revision, back.awaited) == (first.revision, ("etl",))
+    assert (bundle_of(below, state) / "etl.py").exists()
+    assert sync.run(whole, state, sync.Request(ref=commit), Answers()).reason == "OnHold"
+
+
+def test_another_branch_is_judged_and_runs_keep_their_code(
+    run: Callable[..., sync.Outcome], upstream: Upstream, state: State, source: Source, mirror: Mirror
+) -> None:
+    old = upstream.push({**good("one"), **good("two")})
+    run()
+    new = upstream.push({"two.py": None, **good("three")}, branch="next")
+    following = replace(source, branch="next")
+    assert sync.run(following, state, sync.Request(), Answers()).result == "published"
+    assert releases.live_revision(mirror) == new
+    assert (bundle_of(following, state, version=old) / "two.py").exists()
+
+
+def bundle_of(source: Source, state: State, version: str | None = None) -> Path:
+    """Return the DAG folder that Airflow is given, as the bundle of a deployment with this source gives it."""
+    from airlock.bundle import AirlockDagBundle
+
+    kwargs = {"repo_url": source.repo_url, "branch": source.branch, "subdir": source.subdir}
+    bundle = AirlockDagBundle(name=source.name, version=version, **kwargs)
+    bundle.initialize()
+    return bundle.path
 
 
 def test_a_push_while_the_source_is_on_hold_is_judged_and_not_published(

@@ -35,6 +35,7 @@ FORBIDDEN = {
     "locks": ("airlock.mirror", "airlock.release"),
     "mirror": ("airlock.release", "airlock.rebuild", "airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
     "submodules": ("airlock.composition", "airlock.release", "airlock.sync", "airlock.validate", "airlock.cli"),
+    "variant": ("airlock.composition", "airlock.release", "airlock.sync", "airlock.validate", "airlock.cli"),
     "composition": ("airlock.judgement", "airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
     "rebuild": ("airlock.release", "airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),
     "release_repository": ("airlock.mirror", "airlock.sync", "airlock.validate", "airlock.cli", "airlock.web"),

@@ -12,7 +12,7 @@ from tests.git_servers import http_git
 from tests.upstream import Upstream
 from tests.verdicts import verdict
 
-from airlock import composition, git, mirror as mirrors, rebuild, release, submodules, tree
+from airlock import composition, git, mirror as mirrors, rebuild, release, submodules, tree, variant
 from airlock.credentials import Access
 from airlock.errors import AirlockError, StateError, UpstreamError
 from airlock.mirror import Mirror
@@ -40,8 +40,7 @@ def compose(mirror: Mirror, state: State) -> str:
         mirror.fetch(access.url, env=access.env)
         revision = mirror.upstream_revision()
         assert revision
-        composition.compose(mirror, revision, access, state.trees("dags"))
-    return revision
+        return composition.compose(mirror, revision, access, state.trees("dags"))
 
 
 def content(mirror: Mirror, state: State, revision: str) -> dict[str, str]:
@@ -233,8 +232,15 @@ def test_another_setting_counts_at_once_for_what_is_not_published_and_never_for_
     assert set(content(both, state, revision)) == {"a/x.py", "b/x.py"}
     compose(one, state)
     publish(one, revision)
-    assert compose(both, state) == revision
-    assert set(content(both, state, revision)) == {"a/x.py"}
+    following = compose(both, state)
+    assert (set(content(both, state, revision)), set(content(both, state, following))) == (
+        {"a/x.py"},
+        {"a/x.py", "b/x.py"},
+    )
+    assert compose(both, state) == following
+    assert (variant.upstreams(both, following), variant.upstreams(both, revision)) == (revision, revision)
+    publish(both, following)
+    assert (compose(one, state), compose(both, state)) == (revision, following)
 
 
 def test_a_rebuilt_mirror_has_composed_trees_and_drops_a_release_whose_tree_is_lost(

@@ -50,3 +50,7 @@ def test_a_file_that_gives_none_any_more_is_named_with_its_dags(root: Path) -> N
 def test_a_file_that_is_ignored_now_is_named_too(root: Path) -> None:
     (finding,) = lost_dags.find(observed(root, live=LIVE))
     assert finding.message == "the file is not found by Airflow any more; live are: etl, etl_late"
+
+
+def test_a_file_outside_of_the_folder_that_is_followed_now_gives_nothing(root: Path) -> None:
+    assert list(lost_dags.find(observed(root, live=LIVE, folder=root / "dags"))) == []

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx
 
-from airlock import credentials
+from airlock import credentials, variant
 from airlock.errors import AirlockError, ConfigError, OperatorError, TransientError
 from airlock.forge import address as addresses, gitea, github, gitlab
 from airlock.forge.address import Address, Call
@@ -34,7 +35,10 @@ def tell(mirror: Mirror, status: Status | None) -> bool:
 
     Whatever goes wrong is one warning in the log.
     """
-    if status is None or not mirror.source.forge or _is_told(mirror, status):
+    if status is None or not mirror.source.forge:
+        return False
+    status = replace(status, revision=variant.upstreams(mirror, status.revision))  # the forge knows no other
+    if _is_told(mirror, status):
         return False
     try:
         _in_time(mirror, _call(mirror, status))

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from airlock import composition, mirror as mirrors, release as releases, tree
+from airlock import composition, judgement, mirror as mirrors, release as releases, tree
 from airlock.errors import OperatorError, UsageError
 from airlock.lockfile import artifact, current
 from airlock.lockfile.manifest import Manifest
@@ -51,7 +51,7 @@ def run(source: Source, state: State, image: str, answers: Answers, environ: Map
         subject = Subject(
             revision=live,
             root=root,
-            subdir=source.subdir,
+            subdir=judgement.subdir_of(mirror, live),
             bundle=source.name,
             environment=found.manifest.environment,
             live=verdict_of_live,

@@ -25,7 +25,8 @@ def find(observed: Observed) -> Iterator[Finding]:
     for dag in observed.live_dags.values():
         before.setdefault(dag.file, []).append(dag.dag_id)
     for file, dag_ids in sorted(before.items()):
-        is_there = (observed.root / file).is_file()
+        place = observed.root / file
+        is_there = place.is_file() and place.is_relative_to(observed.folder)  # the source may have another folder now
         if not is_there or file in failed or file in giving or observed.discovery.error:
             continue
         lost = sorted(dag_id for dag_id in dag_ids if dag_id not in defined)
