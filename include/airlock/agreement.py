@@ -31,8 +31,14 @@ def agree(mirror: Mirror) -> None:
     Does nothing for a source without a release repository. Raises ``StateError`` (``ReleasesDiverged``) when the two
     have different releases of the same number, and as ``release_repository`` does.
     """
-    if mirror.source.has_release_repository:
-        with credentials.release_access(mirror.source) as access, mirror.locked():
+    source = mirror.source
+    if not source.has_release_repository:
+        return
+    with credentials.release_access(source) as access:
+        # Nearly always they agree, and nobody waits for the lock while the server takes its time.
+        if mirror.exists() and release_repository.listed(source, access) == releases.refs(mirror):
+            return
+        with mirror.locked():
             _agree(mirror, access)
 
 

@@ -89,9 +89,10 @@ class AirlockDagBundle(BaseDagBundle):
 
     def _is_elsewhere(self) -> bool:
         """Tell whether the mirror is on another machine, so that the release repository says what is live."""
+        if not self.source.has_release_repository:
+            return False
         mirror = self.state.mirror(self.name)
-        is_here = mirror.exists() or mirror.with_suffix(pointer.DAMAGED).exists()
-        return self.source.has_release_repository and not is_here
+        return not mirror.exists() and not mirror.with_suffix(pointer.DAMAGED).exists()
 
     def _live(self) -> str | None:
         return pointer.live(self.state.replica(self.name) if self._is_elsewhere() else self.state.mirror(self.name))

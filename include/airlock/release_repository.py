@@ -23,7 +23,7 @@ PAGE = "docs/kubernetes.md#workers-without-the-state"
 _AT_ONCE = 500  # refs of one push: they are arguments
 _PUSH_S = 300
 _LOOK_S = 60
-_UNPUBLISHED = "nothing was published here"
+_UNPUBLISHED = "nothing is published here meanwhile"
 
 Refs = Mapping[str, str]
 
@@ -36,10 +36,13 @@ def subject_of(source: Source) -> str:
 def listed(source: Source, access: Access) -> dict[str, str]:
     """Return the refs of the releases that the repository has, with the objects that they name.
 
-    Raises ``UpstreamError`` and ``CommandTimeout``.
+    Raises ``TransientError``.
     """
     arguments = ("ls-remote", "--", access.url, LIVE, f"{RELEASES}*", f"{COMPOSED}*")
-    answer = git.run_upstream(*arguments, subject=subject_of(source), timeout_s=_LOOK_S, env=access.env)
+    try:
+        answer = git.run_upstream(*arguments, subject=subject_of(source), timeout_s=_LOOK_S, env=access.env)
+    except (UpstreamError, CommandTimeout) as error:
+        raise _out_of_reach(error) from error
     lines = (line.partition("\t") for line in answer.text.splitlines())
     return {name: sha for sha, _, name in lines if not name.endswith("^{}")}
 
@@ -66,7 +69,7 @@ def push(mirror: Path, source: Source, access: Access, refs: Refs, *, expected: 
                 env=access.env,
             )
         except (UpstreamError, CommandTimeout) as error:
-            raise _refusal(error, source) from error
+            raise _refusal(error, source, access, expected) from error
 
 
 def fetch(repository: Path, source: Source, access: Access, *refspecs: str, timeout_s: float) -> None:
@@ -84,12 +87,15 @@ def fetch(repository: Path, source: Source, access: Access, *refspecs: str, time
     )
 
 
-def _refusal(error: TransientError, source: Source) -> OperatorError | TransientError:
+def _refusal(
+    error: UpstreamError | CommandTimeout, source: Source, access: Access, expected: Refs
+) -> OperatorError | TransientError:
     """Return the error that says what a push that failed means for a release."""
     if "stale info" in error.message:
+        theirs = listed(source, access)
         return StateError(
-            f"{subject_of(source)} has other releases than this state: another state published there; {_UNPUBLISHED}\n"
-            f"{error.message}",
+            f"{subject_of(source)} has {_told(theirs)}, and this state has {_told(expected)}: another state published "
+            f"there; {_UNPUBLISHED}",
             hint=f"the next sync takes over releases that go on from these; otherwise see {PAGE}",
             reason="ReleasesDiverged",
         )
@@ -99,8 +105,20 @@ def _refusal(error: TransientError, source: Source) -> OperatorError | Transient
             hint="the server has to let this account force-push the branch live and make tags release/*",
             reason="ReleaseRefused",
         )
+    return _out_of_reach(error)
+
+
+def _out_of_reach(error: UpstreamError | CommandTimeout) -> TransientError:
     return TransientError(
         f"{error.message}; {_UNPUBLISHED}",
-        hint="every release needs the release repository: check release_url, and that release_conn_id may write there",
+        hint="every release, a rollback too, needs the release repository: check release_url, and that release_conn_id "
+        f"may write there; {PAGE} tells what to do in an emergency",
         reason=error.reason,
     )
+
+
+def _told(refs: Refs) -> str:
+    numbers = [int(name.removeprefix(RELEASES)) for name in refs if name.removeprefix(RELEASES).isdecimal()]
+    newest = max(numbers, default=0)
+    release = f"release {newest} ({refs[f'{RELEASES}{newest}'][:12]})" if newest else "no release"
+    return f"{release} and live {refs[LIVE][:12] if LIVE in refs else 'nowhere'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,7 @@ def test_without_the_repository_nothing_goes_live_and_a_rollback_is_refused(
     Path(releases.url).rename(f"{releases.url}.away")
     with pytest.raises(TransientError, match="source dags: release repository: push failed") as caught:
         publish(mirror, third)
-    assert "nothing was published" in caught.value.message
+    assert "nothing is published" in caught.value.message
     assert "release_conn_id" in caught.value.hint
     assert caught.value.reason == "RepositoryMissing"
     with pytest.raises(TransientError, match="release repository"):
@@ -107,6 +108,28 @@ def test_without_the_repository_nothing_goes_live_and_a_rollback_is_refused(
     Path(f"{releases.url}.away").rename(releases.url)
     assert publish(mirror, third)
     assert there(releases) == release.refs(mirror)
+
+
+def test_nobody_waits_for_the_lock_while_the_server_takes_its_time(
+    mirror: Mirror, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = upstream.push({"a.py": "1"})
+    fetch(mirror)
+    publish(mirror, revision)
+    original = git.run_upstream
+
+    def while_it_is_asked(*args: str, **options: object) -> object:
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(takes_the_lock, mirror).result(timeout=10)
+        return original(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(git, "run_upstream", while_it_is_asked)
+    agreement.agree(mirror)
+
+
+def takes_the_lock(mirror: Mirror) -> bool:
+    with mirror.locked():
+        return True
 
 
 def test_what_a_hook_of_the_server_says_is_told(mirror: Mirror, upstream: Upstream, releases: Upstream) -> None:
@@ -200,6 +223,8 @@ def test_two_states_that_published_differently_are_told_apart(
     with pytest.raises(StateError) as at_push:
         publish(other, first)
     assert at_push.value.reason == "ReleasesDiverged"
+    assert f"release 1 ({theirs['refs/tags/release/1'][:12]}) and live {first[:12]}" in at_push.value.message
+    assert f"release 1 ({ours['refs/tags/release/1'][:12]}) and live {second[:12]}" in at_push.value.message
     assert (release.refs(other), there(releases)) == (ours, theirs)
 
 
@@ -280,7 +305,7 @@ def test_a_server_that_takes_a_release_and_answers_too_late(
     hook = Path(releases.url) / "hooks" / "post-receive"
     hook.write_text("#!/bin/sh\nsleep 60\n")
     hook.chmod(0o755)
-    with pytest.raises(TransientError, match="nothing was published here") as caught:
+    with pytest.raises(TransientError, match="nothing is published here meanwhile") as caught:
         publish(mirror, revision)
     assert caught.value.reason == "TimedOut"
     assert release.live_revision(mirror) is None
