@@ -88,7 +88,8 @@ class AirlockDagBundle(BaseDagBundle):
             self.path.mkdir(parents=True, exist_ok=True)
             return
         trees = self.state.trees(self.name)
-        if manifest.damage(trees / self._revision, thorough=thorough) == frozenset():
+        place = trees / self._revision
+        if manifest.subdir(place) is not None and manifest.damage(place, thorough=thorough) == frozenset():
             return
         from airlock import mirror as mirrors, release, tree
 
@@ -101,9 +102,10 @@ class AirlockDagBundle(BaseDagBundle):
                 reason="NotPublished",
             )
         try:
-            if (trees / self._revision).is_dir():
+            if place.is_dir():
                 tree.mend(mirror.path, self._revision, trees, thorough=thorough)
-            tree.materialise(mirror.path, self._revision, trees, subdir=released.subdir)
+            subdir = self.source.subdir if released.subdir is None else released.subdir
+            tree.materialise(mirror.path, self._revision, trees, subdir=subdir)
         except AirlockError:
             log.exception("source %s: the tree of %s cannot be made", self.name, self._revision)
             raise

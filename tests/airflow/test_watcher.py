@@ -49,8 +49,9 @@ def events(watched: Mirror) -> Callable[[float], list[dict[str, object]]]:
 
 
 def judge(watched: Mirror, upstream: Upstream, revision: str) -> None:
-    with watched.locked():
+    with watched.fetching():
         watched.fetch(upstream.url, env={})
+    with watched.locked():
         watched.mark_judged(revision)
 
 
