@@ -169,8 +169,8 @@ AIRFLOW = (
         edits=(
             (
                 "bundle.py",
-                "if manifest.damage(self.state.trees(self.name) / self._revision, thorough=thorough) == frozenset():",
-                "if (self.state.trees(self.name) / self._revision).is_dir():",
+                "manifest.damage(place, thorough=thorough) == frozenset():",
+                "place.is_dir():",
             ),
         ),
         story="tests/airflow/test_bundle.py::test_a_task_does_not_start_on_a_damaged_tree",

@@ -118,7 +118,8 @@ class AirlockDagBundle(BaseDagBundle):
         if self._revision is None:
             self.path.mkdir(parents=True, exist_ok=True)
             return
-        if manifest.damage(self.state.trees(self.name) / self._revision, thorough=thorough) == frozenset():
+        place = self.state.trees(self.name) / self._revision
+        if manifest.subdir(place) is not None and manifest.damage(place, thorough=thorough) == frozenset():
             return
         from airlock import supply
 

@@ -94,8 +94,8 @@ def write_subdir(tree: Path, folder: str) -> None:
 
 
 def revisions(trees: Path) -> set[str]:
-    """Return the names of the trees below ``trees`` that have a manifest, also of those that are gone."""
-    return {path.stem for path in trees.with_name("manifests").glob("*.json")}
+    """Return the names of the trees below ``trees`` of which something is recorded, also of those that are gone."""
+    return {path.stem for path in trees.with_name("manifests").glob("*.*")}
 
 
 def _place(tree: Path) -> Path:

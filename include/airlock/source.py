@@ -25,7 +25,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "poll_interval_s": ((int, float), "a number"),
     "submodules": ((bool,), "true or false"),
-    "sparse": ((list,), "a list of folders"),
+    "sparse": ((list, tuple), "a list of folders"),
     "depth": ((int,), "a whole number"),
 }
 FORGES = ("github", "gitlab", "gitea")
@@ -190,9 +190,10 @@ def parse(name: str, kwargs: Mapping[str, Any], *, path: str) -> Source:
 def _typed(key: str, value: Any, *, path: str) -> Any:
     """Return the value of a setting in the type of its field; JSON has no tuples."""
     wanted, hint = _TYPES.get(key, ((str,), "a string"))
-    if type(value) not in wanted or (wanted == (list,) and not all(isinstance(one, str) for one in value)):
+    is_list = list in wanted
+    if type(value) not in wanted or (is_list and not all(isinstance(one, str) for one in value)):
         raise ConfigError(f"{path}: {value!r} has the wrong type", hint=f"give {hint}")
-    return tuple(value) if wanted == (list,) else value
+    return tuple(value) if is_list else value
 
 
 def _check(source: Source, *, path: str) -> None:

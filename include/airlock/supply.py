@@ -54,4 +54,6 @@ def _make(repository: Mirror, state: State, revision: str, *, thorough: bool) ->
     trees, released = state.trees(repository.source.name), release.of_revision(repository, revision)
     if (trees / revision).is_dir():
         tree.mend(repository.path, revision, trees, thorough=thorough)
-    tree.materialise(repository.path, revision, trees, subdir=released.subdir if released else None)
+    recorded = released.subdir if released else None
+    subdir = repository.source.subdir if recorded is None else recorded
+    tree.materialise(repository.path, revision, trees, subdir=subdir)

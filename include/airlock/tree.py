@@ -108,10 +108,9 @@ def materialise(
     final = trees / revision
     try:
         trees.mkdir(parents=True, exist_ok=True)
-        if subdir is not None:
-            manifest.write_subdir(final, subdir)
     except OSError as error:
         raise _disk_error(trees, error) from error
+    _write_subdir(final, subdir)
     if final.is_dir():
         mend(repository, revision, trees)
         return final
@@ -136,7 +135,16 @@ def materialise(
         except OSError as error:
             if not final.is_dir():  # otherwise another process was faster, and its tree is as good
                 raise _disk_error(final, error) from error
+    _write_subdir(final, subdir)  # again: housekeeping may have taken it for one whose tree is gone
     return final
+
+
+def _write_subdir(tree: Path, subdir: str | None) -> None:
+    try:
+        if subdir is not None:
+            manifest.write_subdir(tree, subdir)
+    except OSError as error:
+        raise _disk_error(tree, error) from error
 
 
 def mend(repository: Path, revision: str, trees: Path, *, thorough: bool = False) -> frozenset[str]:

@@ -90,7 +90,7 @@ class SourceWatcher(BaseEventTrigger):
             today = judgement.under(mirror, policy.from_environment(os.environ))
         except AirlockError:
             return False  # the next sync says what is wrong
-        return any(under.get(name) != value for name, value in today.items())
+        return any(under.get(name, "") != value for name, value in today.items())
 
 
 def _opens(mirror: Mirror) -> datetime | None:

@@ -100,7 +100,7 @@ def test_a_revision_that_was_never_published_is_refused(
     publish(upstream.push({"a.py": "1"}))
     unpublished = upstream.push({"a.py": "2"})
     mirror = mirrors.of(state, Source(name="dags", repo_url=upstream.url))
-    with mirror.locked():
+    with mirror.fetching():
         mirror.fetch(upstream.url, env={})
     with pytest.raises(StateError, match="was never published") as caught:
         bundle(upstream, version=unpublished).initialize()
@@ -113,7 +113,7 @@ def test_preparing_a_version_that_is_on_disk_needs_no_git(
     revision = upstream.push({"a.py": "1"})
     publish(revision)
     mirror = mirrors.of(state, Source(name="dags", repo_url=upstream.url))
-    tree.materialise(mirror.path, revision, state.trees("dags"))
+    tree.materialise(mirror.path, revision, state.trees("dags"), subdir="")
     monkeypatch.setenv("PATH", "")
     ready = bundle(upstream, version=revision)
     ready.initialize()

@@ -275,7 +275,7 @@ def test_a_release_is_withdrawn_before_the_forge_is_told(
     for digest in ("old", "new"):
         revision = upstream.push({"etl.py": digest})
         judged = verdict(revision, dags=(dag("etl", digest=digest),), inputs={"etl.py": ()})
-        with mirror.locked():
+        with mirror.alone():
             mirror.fetch(upstream.url, env={})
             mirror.write_verdict(judged)
             releases.publish(mirror, judged, expected=live, who="dora", why="", changes=Changes())

@@ -82,7 +82,7 @@ def why_not(mirror: Mirror) -> UpstreamError:
     with pytest.raises(UpstreamError) as caught:
         fetch(mirror)
     assert caught.value.hint
-    assert "source dags" in caught.value.message
+    assert f"source {mirror.source.name}" in caught.value.message
     return caught.value
 
 
@@ -95,6 +95,37 @@ def test_a_repository_for_everybody_is_followed_without_a_connection(
     second = upstream.push({"a.py": "2"})
     assert upstreams.revision(mirror.source) == second
     assert fetch(mirror) == second
+
+
+def test_references_are_followed_forward_backward_and_sideways(
+    server: HttpGit, upstream: Upstream, state: State, mirror: Mirror
+) -> None:
+    branch = replace(mirror, source=replace(mirror.source, git_conn_id=""))
+    tag = mirrors.of(state, Source(name="tagged", repo_url=server.url(), tag="stable"))
+    newest = mirrors.of(state, Source(name="newest", repo_url=server.url(), tag="v*"))
+
+    def put(name: str, commit: str) -> None:
+        upstream.git("tag", "--force", name, commit)
+        upstream.git("push", "--quiet", "--force", "origin", name)
+
+    first, second = upstream.push({"a.py": "1"}), upstream.push({"a.py": "2"})
+    put("stable", second)
+    put("v1.9", first)
+    put("v1.10", second)
+    assert [fetch(one) for one in (branch, tag, newest)] == [second, second, second]
+    put("stable", first)
+    upstream.git("push", "--quiet", "origin", ":v1.10")
+    upstream.git("push", "--quiet", "--force", "origin", f"{first}:main")
+    assert [fetch(one) for one in (branch, tag, newest)] == [first, first, first]
+    upstream.git("checkout", "--quiet", "--orphan", "fresh")
+    fresh = upstream.push({"a.py": "history of another kind"})
+    assert fetch(branch) == fresh
+    upstream.git("push", "--quiet", "origin", f"{fresh}:refs/heads/other", ":stable")
+    upstream.git("-C", upstream.url, "symbolic-ref", "HEAD", "refs/heads/other")
+    upstream.git("push", "--quiet", "origin", ":main")
+    assert [why_not(one).reason for one in (branch, tag)] == ["BranchMissing", "RefMissing"]
+    upstream.git("push", "--quiet", "origin", f"{second}:refs/heads/main")
+    assert fetch(branch) == second
 
 
 def test_a_user_with_a_token_is_let_in_and_the_token_shows_up_nowhere(

@@ -44,7 +44,7 @@ def test_a_source_in_trouble_is_told_once_by_a_notifier_and_so_is_its_end(
     revision = upstream.push({"etl.py": ""})
     state, context = State(root=tmp_path / "state"), {"dag": DAG("any", schedule=None)}
     well = mirrors.of(state, Source(name="well", repo_url=upstream.url))
-    with well.locked():
+    with well.alone():
         well.fetch(upstream.url, env={})
         well.mark_judged(revision)
     told = tmp_path / "told"
@@ -63,7 +63,7 @@ def test_a_source_in_trouble_is_told_once_by_a_notifier_and_so_is_its_end(
     assert stalled.count("no sync has succeeded") == 1
     Path(upstream.url).rename(tmp_path / "gone.git")
     Path(upstream.url).symlink_to(tmp_path / "gone.git")
-    with mirror.locked():
+    with mirror.alone():
         mirror.fetch(upstream.url, env={})
         mirror.mark_judged(revision)
     for _ in range(2):

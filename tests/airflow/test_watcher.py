@@ -49,8 +49,9 @@ def events(watched: Mirror) -> Callable[[float], list[dict[str, object]]]:
 
 
 def judge(watched: Mirror, upstream: Upstream, revision: str) -> None:
-    with watched.locked():
+    with watched.fetching():
         watched.fetch(upstream.url, env={})
+    with watched.locked():
         watched.mark_judged(revision)
 
 
@@ -68,7 +69,7 @@ def test_a_judged_revision_is_not_asked_for(
     assert events(2.5) == []
 
 
-def test_another_environment_is_asked_for_until_a_sync_has_judged_in_it(
+def test_another_environment_or_setting_is_asked_for_until_a_sync_has_judged_in_it(
     events: Callable[[float], list[dict[str, object]]], upstream: Upstream, watched: Mirror
 ) -> None:
     revision = upstream.push({"a.py": "1"})
@@ -79,6 +80,9 @@ def test_another_environment_is_asked_for_until_a_sync_has_judged_in_it(
     assert events(2.5) == []
     with watched.locked():
         watched.mark_judged(revision, under={**today, "environment": "older", "at": "2026-01-01T00:00:00+00:00"})
+    assert events(3.5) == [{"source": "dags", "revision": revision}]
+    with watched.locked():
+        watched.mark_judged(revision, under={**today, "takes": "submodules", "at": "2026-01-01T00:00:00+00:00"})
     assert events(3.5) == [{"source": "dags", "revision": revision}]
     with watched.locked():  # by workers that differ from the triggerer: asking for ever would help nobody
         watched.mark_judged(revision, under={**today, "environment": "older", "at": "2999-01-01T00:00:00+00:00"})

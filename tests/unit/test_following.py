@@ -36,7 +36,7 @@ def test_a_pattern_means_the_highest_version(tag: str, found: str | None) -> Non
 def fetched(tmp_path: Path, upstream: Upstream, **followed: str) -> Mirror:
     source = parse("dags", {"repo_url": upstream.url, **followed}, path="bundle")
     mirror = mirrors.of(State(root=tmp_path / "state"), source)
-    with mirror.locked():
+    with mirror.fetching():
         mirror.fetch(upstream.url, env={})
     return mirror
 

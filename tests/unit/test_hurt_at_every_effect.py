@@ -111,13 +111,13 @@ def test_the_making_of_a_tree(way: Way, mirror: Mirror, state: State, revisions:
     place = state.trees("dags")
 
     def make() -> Path:
-        return tree.materialise(mirror.path, following, place, previous=first)
+        return tree.materialise(mirror.path, following, place, subdir="dags", previous=first)
 
     for effects in hurt_at_each_effect(way, make):  # noqa: B007 - counted
         assert not (place / following).exists() or manifest.damage(place / following) == frozenset()
         assert content(make()) == {"etl.py": "1", "same.py": "same", "new_0.py": "new", "new_1.py": "new"}
         assert content(place / first) == {"etl.py": "0", "same.py": "same", "new_0.py": "new"}
-        assert manifest.damage(place / following) == frozenset()
+        assert (manifest.damage(place / following), manifest.subdir(place / following)) == (frozenset(), "dags")
         assert_nothing_is_left(state, {first, following})
         shutil.rmtree(place / following)
     assert effects > 10

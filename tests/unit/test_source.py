@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def test_what_of_a_repository_is_taken_can_be_set() -> None:
     (found,) = source.load({_VARIABLE: json.dumps([entry(**kwargs)])})
     assert (found.submodules, found.sparse, found.depth) == (True, ("dags", "libs/common"), 5)
     assert found.takes == "submodules; only dags, libs/common"
+    settings = {name: value for name, value in asdict(found).items() if name != "name"}
+    assert source.parse("dags", settings, path="dags") == found  # as the watcher's trigger is made again
 
 
 def test_two_sources_cannot_share_a_release_repository() -> None:
