@@ -31,10 +31,9 @@ def test_a_push_that_removes_most_dags_waits_until_a_person_approves(deployment:
     newer = deployment.upstream.push({"README.md": "still without them\n"})
     assert deployment.wait_for_verdict(newer)["result"] == "passed"
     wait_until(lambda: deployment.run_state(DAG, run_id) == "success", "the end of what is superseded", timeout_s=60)
-    open_now = deployment.api("GET", "/api/v2/dags/~/dagRuns/~/hitlDetails?response_received=false").json()
-    (run_id,) = {detail["task_instance"]["dag_run_id"] for detail in open_now["hitl_details"]}
+    wait_until(lambda: open_questions(deployment) not in ([], [run_id]), "the newer question", timeout_s=60)
+    (run_id,) = open_questions(deployment)
     task = f"/api/v2/dags/{DAG}/dagRuns/{run_id}/taskInstances/ask"
-    wait_until(lambda: deployment.api("GET", task).json()["state"] == "awaiting_input", "the task", timeout_s=60)
     time.sleep(6)  # Airflow 3.3.2 fails a task that is answered before its executor has let it go
     answer = deployment.api("PATCH", f"{task}/-1/hitlDetails", {"chosen_options": ["Approve"], "params_input": {}})
     assert answer.is_success, answer.text
@@ -42,3 +41,10 @@ def test_a_push_that_removes_most_dags_waits_until_a_person_approves(deployment:
     assert deployment.source()["question"] is None
     assert "approved by admin" in deployment.airlock("history", "--limit", "1").stdout
     wait_until(lambda: deployment.run_state(DAG, run_id) == "success", "the run", timeout_s=60)
+
+
+def open_questions(deployment: Deployment) -> list[str]:
+    """The runs that are listed under Required Actions."""
+    listed = "/api/v2/dags/~/dagRuns/~/hitlDetails?response_received=false&state=awaiting_input"
+    found = deployment.api("GET", listed).json()["hitl_details"]
+    return [detail["task_instance"]["dag_run_id"] for detail in found]
