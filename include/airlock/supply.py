@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 
 from airlock import mirror as mirrors, release, replica as replicas, tree
-from airlock.errors import AirlockError, StateError
+from airlock.errors import AirlockError, CommandFailed, StateError
 from airlock.mirror import Mirror
 from airlock.source import Source
 from airlock.state import State
@@ -39,15 +39,24 @@ def _that_has(state: State, source: Source, revision: str) -> Mirror:
         return mirror
     if source.has_release_repository:
         replica = replicas.of(state, source)
-        if not release.is_published(replica, revision):
+        if not _knows(replica, revision):
             replicas.fetch_revision(replica, revision)
-        if release.is_published(replica, revision):
+        if _knows(replica, revision):
             return replica
     raise StateError(
         f"source {source.name}: revision {revision} was never published, so it is not run",
         hint="publish it with a sync; only revisions that passed validation become releases",
         reason="NotPublished",
     )
+
+
+def _knows(replica: Mirror, revision: str) -> bool:
+    try:
+        return release.is_published(replica, revision)
+    except CommandFailed as error:
+        log.warning("source %s: the copy of the release repository is made again: %s", replica.source.name, error)
+        replicas.renew(replica)
+        return release.is_published(replica, revision)
 
 
 def _make(repository: Mirror, state: State, revision: str, *, thorough: bool) -> None:

@@ -91,9 +91,9 @@ def test_a_task_of_an_old_release_runs_on_a_worker_that_sees_no_state(site: Site
     site.publish({"dags/a.py": "2"})
     shutil.rmtree(site.publisher.root)
     shutil.rmtree(site.upstream.url)
-    task = site.bundle(version=first, subdir="dags")
+    task = site.bundle(version=first)
     task.initialize()
-    assert text(task) == "1"
+    assert text(task, "dags/a.py") == "1"
     assert task.get_current_version().version == first
     assert not site.worker.sources.exists()
 
