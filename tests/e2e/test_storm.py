@@ -28,7 +28,7 @@ from airlock.state import State
 
 pytestmark = [pytest.mark.timeout(3600), pytest.mark.embedded]
 
-KILLS = int(os.environ.get("AIRLOCK_STORM", "6"))
+KILLS = int(os.environ.get("AIRLOCK_STORM", "4"))
 STORMY = """
 from datetime import timedelta
 
