@@ -126,7 +126,7 @@ def sync_or_share(name: str) -> list[dict[str, Any]]:
         _sync(name, shares=True)
     except Postponed as postponed:
         log.info("%s", postponed)
-        get_current_context()["ti"].xcom_push(key="outcome", value=None)
+        get_current_context()["ti"].xcom_push(key="outcome", value={})  # None would be "not found"
         return postponed.shards(limits.load(os.environ).shard_files)
     return []
 
