@@ -255,7 +255,7 @@ def assert_nothing_is_left(place: Place) -> None:
     state = place.state
     with place.mirror.locked():  # whoever comes next removes the locks of a killed git
         git.run(place.mirror.path, "fsck", "--connectivity-only", "--no-dangling")
-    assert {path.name for path in state.sources.iterdir()} <= {"dags.git", "dags.lock", ".staging"}
+    assert {path.name for path in state.sources.iterdir()} <= {"dags.git", "dags.lock", "dags.fetch", ".staging"}
     assert {path.name for path in state.trees("dags").iterdir()} <= {place.first, place.second}
     folders = (state.sources / ".staging", state.trees("dags").with_name("staging"), state.cache / "validate")
     deadline = time.monotonic() + 10  # a warm process whose owner was killed may still be on its way out

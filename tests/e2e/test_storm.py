@@ -216,7 +216,7 @@ def _finish(storm: Storm) -> None:
 
 def _assert_nothing_is_left(storm: Storm) -> None:
     state, mirror = storm.state, storm.state.mirror("dags")
-    assert {path.name for path in state.sources.iterdir()} == {"dags.git", "dags.lock", ".staging"}
+    assert {path.name for path in state.sources.iterdir()} == {"dags.git", "dags.lock", "dags.fetch", ".staging"}
     places = (state.sources / ".staging", state.trees("dags").with_name("staging"), state.cache / "validate")
 
     def left() -> list[str]:
