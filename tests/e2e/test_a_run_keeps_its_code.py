@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.e2e.deployment import Deployment, wait_until
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded, pytest.mark.celery]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded]
 
 SLEEPER = """
 from airflow.sdk import Variable, dag, task
