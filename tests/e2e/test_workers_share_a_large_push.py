@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,17 +14,20 @@ SYNC = "airlock_sync_dags"
 
 
 @pytest.fixture(scope="module")
-def sharing(kind: str, request: pytest.FixtureRequest, new_deployment: Callable[[str], Embedded]) -> Deployment:
+def sharing(
+    kind: str, request: pytest.FixtureRequest, new_deployment: Callable[[str], Embedded]
+) -> Iterator[Deployment]:
     """A deployment whose tasks import five DAG files each."""
     if kind != "embedded":
-        stack: Deployment = request.getfixturevalue("deployment")
-        return stack
+        yield request.getfixturevalue("deployment")
+        return
     embedded = new_deployment("sharing")
     embedded.variables["AIRLOCK_VALIDATE_SHARD_FILES"] = "5"
     embedded.upstream.push({"first.py": dag_file("first")})
     done = embedded.up()
     assert done.returncode == 0, done.stdout + done.stderr
-    return embedded
+    yield embedded
+    embedded.down()
 
 
 def tasks(deployment: Deployment, run_id: str) -> dict[str, list[dict[str, Any]]]:
