@@ -56,7 +56,7 @@ def remove_stale(mirror: Path, *, is_fetching: bool) -> None:
     """
     patterns = _WRITER
     with _opened(mirror.with_suffix(".fetch"), str(mirror)) as descriptor:
-        if is_fetching or _took(descriptor):
+        if is_fetching or took(descriptor):
             patterns = (*_WRITER, *_FETCHER, *_BOTH)
         for pattern in patterns:
             for lock in mirror.glob(pattern):
@@ -81,13 +81,14 @@ def _opened(path: Path, subject: str) -> Iterator[int]:
 
 def _take(descriptor: int, told: str) -> None:
     deadline = time.monotonic() + _WAIT_S
-    while not _took(descriptor):
+    while not took(descriptor):
         if time.monotonic() > deadline:
             raise TransientError(f"{told} for {_WAIT_S} s", hint="look for a hanging sync", reason="MirrorBusy")
         time.sleep(0.05)
 
 
-def _took(descriptor: int) -> bool:
+def took(descriptor: int) -> bool:
+    """Take the lock of an open file, for this process alone, if nobody has it; tell whether it was taken."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -9,13 +9,12 @@ Steps of removing one, and what a crash after each leaves behind:
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
-from airlock import git, manifest, release as releases, tree
+from airlock import git, locks, manifest, release as releases, tree
 from airlock.housekeeping.removal import Removal, size_of
 from airlock.mirror import Mirror
 from airlock.state import State
@@ -64,14 +63,6 @@ def _unused(tracking: Path) -> Iterator[bool]:
         yield True  # no task ever ran on it
         return
     try:
-        yield _took(descriptor)
+        yield locks.took(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _took(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
