@@ -5,6 +5,8 @@ FROM ${BASE_IMAGE}
 # The code belongs to root, so that no task can change it; the folders that volumes are mounted to belong to the user that
 # runs Airflow, and a new volume takes their owner over.
 USER 0
+# No version of gpg is named: an old one disappears from Debian's mirrors with each security update.
+# hadolint ignore=DL3008
 RUN set -eu; \
     git --version; \
     command -v gpg >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends gpg gpg-agent && \
