@@ -5,30 +5,28 @@ from __future__ import annotations
 import configparser
 import difflib
 import json
-import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from airlock import source_check
 from airlock.errors import ConfigError
-from airlock.process import redact
 
 SYSTEM_BUNDLE = "airlock-system"
 BUNDLE_CLASS = "airlock.bundle.AirlockDagBundle"
 SETTING = "[dag_processor] dag_bundle_config_list"
 _VARIABLE = "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_TAG = re.compile(r"[A-Za-z0-9_*?\[][A-Za-z0-9._/@+*?\[\]!-]*")
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "poll_interval_s": ((int, float), "a number"),
     "submodules": ((bool,), "true or false"),
     "sparse": ((list, tuple), "a list of folders"),
     "depth": ((int,), "a whole number"),
+    "refresh_interval": ((int,), "a whole number"),
 }
-FORGES = ("github", "gitlab", "gitea")
 _BASE_KWARGS = {"refresh_interval", "view_url_template"}  # of BaseDagBundle; Airflow reads them
 
 
@@ -181,10 +179,21 @@ def parse(name: str, kwargs: Mapping[str, Any], *, path: str) -> Source:
     if len(several) > 1:
         raise ConfigError(f"{path}.kwargs: {' and '.join(several)} exclude each other", hint="give one of them")
     source = Source(name=name, **settings)
-    _check(source, path=f"{path}.kwargs")
-    _check_keys(source, path=f"{path}.kwargs")
-    _check_taken(source, path=f"{path}.kwargs")
+    source_check.check(source, path=f"{path}.kwargs")
     return source
+
+
+def value_of(key: str, text: str) -> Any:
+    """Return the value of a setting that is written as text, as on a command line; a list has commas.
+
+    What cannot be read stays text, for ``parse`` to refuse.
+    """
+    wanted, _ = _TYPES.get(key, ((str,), ""))
+    if list in wanted:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    with suppress(ValueError):
+        return text if str in wanted else json.loads(text)
+    return text
 
 
 def _typed(key: str, value: Any, *, path: str) -> Any:
@@ -194,77 +203,6 @@ def _typed(key: str, value: Any, *, path: str) -> Any:
     if type(value) not in wanted or (is_list and not all(isinstance(one, str) for one in value)):
         raise ConfigError(f"{path}: {value!r} has the wrong type", hint=f"give {hint}")
     return tuple(value) if is_list else value
-
-
-def _check(source: Source, *, path: str) -> None:
-    if not source.repo_url and not source.git_conn_id:
-        raise ConfigError(
-            f"{path}.repo_url: missing", hint="give repo_url, or git_conn_id of a connection whose host is the URL"
-        )
-    _check_url(source.repo_url, path=f"{path}.repo_url", connection="git_conn_id")
-    _check_url(source.release_url, path=f"{path}.release_url", connection="release_conn_id")
-    _check_inside(source.subdir, path=f"{path}.subdir")
-    if source.depth and source.has_release_repository:
-        raise ConfigError(
-            f"{path}.depth: a release repository needs the whole history",
-            hint="leave depth out, or release_url and release_conn_id",
-        )
-    if source.poll_interval_s < 1:
-        raise ConfigError(f"{path}.poll_interval_s: {source.poll_interval_s} is too short", hint="at least 1 second")
-    _check_followed(source, path=path)
-    if source.forge and source.forge not in FORGES:
-        raise ConfigError(f"{path}.forge: {source.forge!r} is unknown", hint=f"known: {', '.join(FORGES)}")
-    if source.forge and not source.git_conn_id:
-        raise ConfigError(
-            f"{path}.forge: needs git_conn_id", hint="the connection's password is the token that sets commit statuses"
-        )
-
-
-def _check_url(url: str, *, path: str, connection: str) -> None:
-    if redact(url) != url and re.search(r"://[^/@]*:[^/@]*@", url):
-        raise ConfigError(
-            f"{path}: {redact(url)} holds a password",
-            hint=f"put it into an Airflow connection and name it in {connection}",
-        )
-    if url.startswith("-"):
-        raise ConfigError(f"{path}: {url!r} is not a URL")
-
-
-def _check_followed(source: Source, *, path: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/@+-]*", source.branch) or ".." in source.branch:
-        raise ConfigError(f"{path}.branch: {source.branch!r} cannot be a branch")
-    if source.tag and (not _TAG.fullmatch(source.tag) or ".." in source.tag):
-        raise ConfigError(f"{path}.tag: {source.tag!r} cannot be a tag", hint="a name, or a pattern such as v*")
-    if source.commit and not _COMMIT.fullmatch(source.commit):
-        raise ConfigError(f"{path}.commit: {source.commit!r} is not a whole commit", hint="give all 40 digits")
-
-
-def _check_inside(folder: str, *, path: str) -> None:
-    parts = Path(folder).parts
-    if os.path.isabs(folder) or ".." in parts or ".git" in parts:
-        raise ConfigError(f"{path}: {folder!r} leaves the repository", hint="give a path inside it, such as dags")
-
-
-def _check_taken(source: Source, *, path: str) -> None:
-    for index, folder in enumerate(source.sparse):
-        _check_inside(folder, path=f"{path}.sparse[{index}]")
-        if not Path(folder).parts:
-            raise ConfigError(f"{path}.sparse[{index}]: {folder!r} is no folder", hint="leave sparse out to take all")
-    subdir = Path(source.subdir)
-    if source.sparse and not any(
-        subdir.is_relative_to(folder) or Path(folder).is_relative_to(subdir) for folder in source.sparse
-    ):
-        raise ConfigError(
-            f"{path}.subdir: {source.subdir!r} is in none of the folders of sparse", hint="add it to sparse"
-        )
-    if source.depth < 0:
-        raise ConfigError(f"{path}.depth: {source.depth} is no number of commits", hint="leave it out for all of them")
-
-
-def _check_keys(source: Source, *, path: str) -> None:
-    for key in ("gpg_keys", "ssh_signers"):
-        if (name := getattr(source, key)) and not os.path.isabs(name):
-            raise ConfigError(f"{path}.{key}: {name!r} is no absolute path", hint="name a file of the deployment")
 
 
 def _from_config_file(environ: Mapping[str, str]) -> str:

@@ -95,5 +95,8 @@ class SourceWatcher(BaseEventTrigger):
 
 def _opens(mirror: Mirror) -> datetime | None:
     """Return when the last judged revision is to be tried again; ``None`` if not by itself."""
-    opens = str(mirror.judged_under().get("opens", ""))
-    return datetime.fromisoformat(opens) if opens else None
+    try:
+        opens = datetime.fromisoformat(str(mirror.judged_under().get("opens", "")))
+    except ValueError:
+        return None  # mostly there is none; one of another version of Airlock is judged by the next sync
+    return opens if opens.tzinfo else opens.replace(tzinfo=UTC)

@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from tests.upstream import Upstream
 
+from airlock import source as sources
 from airlock.embedded import deployment as deployments, launch, layout as layouts, lock, port, supervision
 from airlock.embedded.components import COMPONENT, MARKER
 from airlock.embedded.deployment import Deployment
@@ -34,10 +36,10 @@ class Launches:
     spawned: list[Layout] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
-    def launch(self, **given: str | int) -> Launched:
-        return launch.launch(self.layout, Options(**given), parent=None, say=self.said.append)  # type: ignore[arg-type]
+    def launch(self, **given: Any) -> Launched:
+        return launch.launch(self.layout, Options(**given), parent=None, say=self.said.append)
 
-    def refused(self, **given: str | int) -> AirlockError:
+    def refused(self, **given: Any) -> AirlockError:
         with pytest.raises(AirlockError) as caught:
             self.launch(**given)
         assert self.spawned == []
@@ -92,6 +94,28 @@ def test_without_options_the_last_settings_are_used(launches: Launches, upstream
     assert launches.launch() == first
 
 
+def test_other_settings_of_the_source_are_kept_until_they_are_empty(
+    launches: Launches, upstream: Upstream, free_port: int
+) -> None:
+    upstream.push({"a.py": "1"})
+    upstream.git("tag", "v1")
+    first = launches.launch(repo=upstream.url, port=free_port, settings={"tag": "v*", "sparse": ["dags"]})
+    assert first.deployment.source(launches.layout).follows == "tag 'v*'"
+    assert sources.load({"AIRFLOW_HOME": str(launches.layout.airflow)}) == [first.deployment.source(launches.layout)]
+    assert launches.launch() == first
+    later = launches.launch(settings={"tag": "", "sparse": [], "depth": 1}).deployment
+    assert (later.settings, later.source(launches.layout).follows) == ({"depth": 1}, "branch 'main'")
+
+
+def test_a_setting_that_cannot_be_is_refused_before_anything_starts(launches: Launches, upstream: Upstream) -> None:
+    upstream.push({"a.py": "1"})
+    error = launches.refused(repo=upstream.url, settings={"dept": 1})
+    assert (error.message, error.hint) == ("source dags.kwargs.dept: unknown setting", "did you mean depth?")
+    error = launches.refused(repo=upstream.url, branch="main", settings={"tag": "v1"})
+    assert error.message == "--branch main: tag 'v1' is followed"
+    assert deployments.read(launches.layout) is None
+
+
 def test_a_taken_port_names_its_owner(launches: Launches) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -123,7 +147,7 @@ def test_a_running_deployment_is_found(launches: Launches, held: int) -> None:
     supervise(launches.layout)
     found = Launched(deployment=Deployment(port=8123), layout=launches.layout, is_new=False)
     assert launches.launch() == found
-    assert launches.launch(port=8123, branch="main") == found
+    assert launches.launch(port=8123, branch="main", settings={"depth": ""}) == found
     assert launches.spawned == []
 
 
@@ -133,6 +157,7 @@ def test_other_settings_for_a_running_deployment_are_refused(launches: Launches,
     error = launches.refused(port=8124, branch="main")
     assert error.reason == "AlreadyRunning"
     assert error.message.endswith("runs already at http://127.0.0.1:8123, with port 8123")
+    assert launches.refused(settings={"depth": 1}).message.endswith("with settings (none)")
     assert "airlock down" in error.hint
 
 

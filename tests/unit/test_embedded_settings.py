@@ -54,7 +54,6 @@ def test_without_a_repository_the_sample_is_the_source(layout: Layout) -> None:
         "repo_url": str(layout.sample_upstream),
         "branch": "main",
         "refresh_interval": 1,
-        "poll_interval_s": 2,
     }
 
 
@@ -155,7 +154,7 @@ def test_a_damaged_record_is_said_to_be(layout: Layout, text: str) -> None:
         deployments.read(layout)
 
 
-NOTHING_GIVEN = {"repo": None, "branch": None, "subdir": None, "port": None, "conn_id": None}
+NOTHING_GIVEN = {"repo": None, "branch": None, "subdir": None, "port": None, "conn_id": None, "settings": None}
 
 
 def test_without_options_up_repeats_the_last_one() -> None:

@@ -110,3 +110,21 @@ def test_bundles_that_are_no_sources_are_known_by_name() -> None:
         {"name": "old-dags", "classpath": "airflow.providers.git.bundles.git.GitDagBundle"},
     ]
     assert source.other_bundles({_VARIABLE: json.dumps(entries)}) == {"old-dags"}
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("tag", "v1", "v1"),
+        ("commit", "1" * 40, "1" * 40),
+        ("submodules", "true", True),
+        ("depth", "3", 3),
+        ("poll_interval_s", "2.5", 2.5),
+        ("sparse", "dags, shared", ["dags", "shared"]),
+        ("sparse", "", []),
+        ("depth", "many", "many"),
+        ("unknown", "1", "1"),
+    ],
+)
+def test_a_setting_written_as_text(key: str, text: str, value: object) -> None:
+    assert source.value_of(key, text) == value

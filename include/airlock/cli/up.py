@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from airlock import project
+from airlock import project, source as sources
 from airlock.cli import options, report
 from airlock.embedded import launch, layout as layouts, logs, readiness, stop, supervision
 from airlock.embedded.launch import Launched
@@ -30,6 +30,7 @@ HELP = "start Airflow on this machine and follow a DAG repository; ready when it
 EXAMPLE = "airlock up --detach --repo https://git.example.com/team/dags.git --branch main"
 
 _PAUSE_S = 0.5
+_OPTIONS = {"repo_url": "--repo", "branch": "--branch", "subdir": "--subdir", "git_conn_id": "--conn-id"}
 
 _Say = Callable[[str], None]
 
@@ -40,6 +41,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--branch", metavar="B", help="branch to follow (default: the repository's own default)")
     parser.add_argument("--subdir", metavar="D", help="folder of the repository that holds the DAG files")
     parser.add_argument("--conn-id", metavar="ID", help="Airflow connection (type git) that has the credentials")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        type=_setting,
+        default=[],
+        help="another setting of the source (docs/configuration.md), such as tag='v*'; may be repeated",
+    )
     parser.add_argument("--port", metavar="N", type=int, help="port of the UI and API on 127.0.0.1 (default: 8080)")
     parser.add_argument("--detach", action="store_true", help="return when it is ready, and leave it running")
     options.add_state(parser)
@@ -57,7 +66,14 @@ def run(args: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _terminate)
-    asked = launch.Options(repo=args.repo, branch=args.branch, subdir=args.subdir, port=args.port, conn_id=args.conn_id)
+    asked = launch.Options(
+        repo=args.repo,
+        branch=args.branch,
+        subdir=args.subdir,
+        port=args.port,
+        conn_id=args.conn_id,
+        settings=dict(args.set) or None,
+    )
     try:
         launched = launch.launch(layout, asked, parent=None if args.detach else os.getpid(), say=say)
         try:
@@ -83,7 +99,7 @@ def _await_ready(state: State, launched: Launched, say: _Say) -> Outcome:
     step = say if launched.is_new else _unsaid
     started = time.monotonic()
     folder = f", folder {deployment.subdir}" if deployment.subdir else ""
-    step(f"1/5 follows branch {deployment.branch} of {_followed(launched)}{folder}")
+    step(f"1/5 follows {deployment.source(layout).follows} of {_followed(launched)}{folder}")
     step("2/5 prepares Airflow's database")
     readiness.await_healthy(
         layout,
@@ -142,7 +158,7 @@ def _text(launched: Launched, outcome: Outcome) -> str:
         "",
         f"  Airflow    {deployment.url}",
         f"  login      {ADMIN} / {password}   (kept in {layout.password})",
-        f"  follows    {_followed(launched)}, branch {deployment.branch}",
+        f"  follows    {_followed(launched)}, {deployment.source(layout).follows}",
     ]
     if deployment.is_sample:
         lines.append(f"  your DAGs  {layout.sample_clone}")
@@ -180,6 +196,15 @@ def _document(launched: Launched, outcome: Outcome) -> dict[str, Any]:
 
 def _followed(launched: Launched) -> str:
     return redact(launched.deployment.repo_url(launched.layout)) or f"connection {launched.deployment.conn_id}"
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} has no =")
+    if key in _OPTIONS:
+        raise argparse.ArgumentTypeError(f"{key} has an option of its own: {_OPTIONS[key]}")
+    return key, sources.value_of(key, value)
 
 
 def _unsaid(_: str) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from airlock import source as sources
 from airlock.embedded.layout import Layout
 from airlock.errors import StateError
 from airlock.secret import write_private
+from airlock.source import Source
 
 HOST = "127.0.0.1"
 SOURCE = "dags"
@@ -16,13 +19,17 @@ SOURCE = "dags"
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """The settings of one deployment. ``repo`` is empty where the sample repository is followed."""
+    """The settings of one deployment. ``repo`` is empty where the sample repository is followed.
+
+    ``settings`` are those of the source that have no option of their own, by the name of the kwarg.
+    """
 
     port: int = 8080
     repo: str = ""
     branch: str = "main"
     subdir: str = ""
     conn_id: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -38,6 +45,20 @@ class Deployment:
         """The URL to fetch from; empty where the Airflow connection has it."""
         return str(layout.sample_upstream) if self.is_sample else self.repo
 
+    def kwargs(self, layout: Layout) -> dict[str, Any]:
+        """The kwargs of the source, as Airflow's list of DAG bundles has them."""
+        own = {
+            "repo_url": self.repo_url(layout),
+            "branch": "" if self.settings.get("tag") or self.settings.get("commit") else self.branch,
+            "subdir": self.subdir,
+            "git_conn_id": self.conn_id,
+        }
+        return {**{name: value for name, value in own.items() if value}, **self.settings}
+
+    def source(self, layout: Layout) -> Source:
+        """The source that is followed. Raises ``ConfigError`` when its settings cannot be."""
+        return sources.parse(SOURCE, self.kwargs(layout), path=f"source {SOURCE}")
+
 
 def read(layout: Layout) -> Deployment | None:
     """Return the settings of the last ``up``, ``None`` when there was none.
@@ -52,6 +73,7 @@ def read(layout: Layout) -> Deployment | None:
             branch=str(values["branch"]),
             subdir=str(values["subdir"]),
             conn_id=str(values["conn_id"]),
+            settings=dict(values.get("settings", {})),
         )
     except FileNotFoundError:
         return None
@@ -74,14 +96,21 @@ def merged(
     subdir: str | None,
     port: int | None,
     conn_id: str | None,
+    settings: Mapping[str, Any] | None,
 ) -> Deployment:
     """Return the settings that an ``up`` with these options asks for: those of the last ``up``, unless given.
 
     Another repository has branches and folders of its own: with ``repo`` or ``conn_id``, those of the last one are
-    forgotten.
+    forgotten. One of the ``settings`` that is empty is the default again.
     """
     base = last or Deployment()
     if repo is not None or conn_id is not None:
         base = Deployment(port=base.port, branch="")
     given: dict[str, Any] = {"repo": repo, "branch": branch, "subdir": subdir, "port": port, "conn_id": conn_id}
+    given["settings"] = changed(base.settings, settings or {})
     return replace(base, **{name: value for name, value in given.items() if value is not None})
+
+
+def changed(settings: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of the source with some of them given anew; one that is empty is the default again."""
+    return {name: value for name, value in {**settings, **given}.items() if value not in ("", [])}

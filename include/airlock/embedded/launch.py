@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from airlock import project, secret
 from airlock.embedded import (
@@ -41,6 +42,7 @@ class Options:
     subdir: str | None = None
     port: int | None = None
     conn_id: str | None = None
+    settings: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,12 @@ def _normalised(options: Options) -> Options:
 def _prepared(layout: Layout, options: Options, *, say: Callable[[str], None]) -> Deployment:
     """Check and write down everything that the components need."""
     deployment = deployments.merged(deployments.read(layout), **asdict(options))
+    source = deployment.source(layout)
+    if options.branch and (source.tag or source.commit):
+        raise UsageError(
+            f"--branch {options.branch}: {source.follows} is followed",
+            hint="to follow the branch, add --set tag= --set commit=",
+        )
     if count := leftovers.sweep(layout):
         say(f"ended what an earlier deployment had left: {count} processes")
     port.check_free(deployment.port)
@@ -140,15 +148,21 @@ def _running(layout: Layout, options: Options, *, say: Callable[[str], None]) ->
     if deployment is None:
         raise _busy(layout)
     given = {name: value for name, value in asdict(options).items() if value is not None}
+    given["settings"] = deployments.changed(deployment.settings, options.settings or {})
     differing = [name for name, value in given.items() if getattr(deployment, name) != value]
     if differing:
-        has = ", ".join(f"{name} {redact(str(getattr(deployment, name))) or '(none)'}" for name in differing)
+        has = ", ".join(f"{name} {_told(getattr(deployment, name))}" for name in differing)
         raise UsageError(
             f"the deployment in {layout.root} runs already at {deployment.url}, with {has}",
             hint="stop it with airlock down first, or choose another --state DIR",
             reason="AlreadyRunning",
         )
     return Launched(deployment=deployment, layout=layout, is_new=False)
+
+
+def _told(value: Any) -> str:
+    text = " ".join(f"{key}={one}" for key, one in value.items()) if isinstance(value, dict) else str(value)
+    return redact(text) or "(none)"
 
 
 def _busy(layout: Layout) -> OperatorError:

@@ -58,13 +58,7 @@ def await_release(state: State, layout: Layout, deployment: Deployment, *, passw
     A release from before a restart counts when the DAG processor has parsed it again. Raises ``OperatorError`` when the
     first sync ends with an error, or after ``GIVE_UP_S`` seconds.
     """
-    source = Source(
-        name=SOURCE,
-        repo_url=deployment.repo_url(layout),
-        branch=deployment.branch,
-        subdir=deployment.subdir,
-        git_conn_id=deployment.conn_id,
-    )
+    source = deployment.source(layout)
     access_token: str | None = None
     settled_s = time.monotonic() + _SETTLE_S
     for record in _attended(layout):

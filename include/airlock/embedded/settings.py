@@ -52,21 +52,13 @@ def allowed_variables(environ: Mapping[str, str]) -> dict[str, str]:
 
 def bundles(layout: Layout, deployment: Deployment) -> list[dict[str, Any]]:
     """Return Airflow's list of DAG bundles: our own DAGs, and the source."""
-    source = {
-        "repo_url": deployment.repo_url(layout),
-        "branch": deployment.branch,
-        "subdir": deployment.subdir,
-        "git_conn_id": deployment.conn_id,
-        "refresh_interval": 1,
-        "poll_interval_s": 2,
-    }
     return [
         {
             "name": SYSTEM_BUNDLE,
             "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
             "kwargs": {"path": str(project.ROOT / "dags")},
         },
-        {"name": SOURCE, "classpath": BUNDLE_CLASS, "kwargs": {key: value for key, value in source.items() if value}},
+        {"name": SOURCE, "classpath": BUNDLE_CLASS, "kwargs": {"refresh_interval": 1, **deployment.kwargs(layout)}},
     ]
 
 
