@@ -6,7 +6,6 @@ import functools
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +16,7 @@ import github
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.git_servers import HttpGit, http_git
+from tests.git_servers import HttpGit, commands_with, http_git
 from tests.upstream import Upstream
 
 from airlock import (
@@ -59,15 +58,6 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
 @pytest.fixture
 def source(server: HttpGit, upstream: Upstream) -> Source:
     return Source(name="dags", repo_url=server.url(), git_conn_id="git_dags")
-
-
-def _commands_with(text: str) -> list[bytes]:
-    """Return the command lines of this machine that contain a text."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            found.append(place.read_bytes())
-    return [line for line in found if text.encode() in line]
 
 
 def fetch(mirror: Mirror) -> str | None:
@@ -137,8 +127,8 @@ def test_a_user_with_a_token_is_let_in_and_the_token_shows_up_nowhere(
     telling: list[bytes] = []
 
     def look_at_processes() -> None:
-        at_work.extend(_commands_with("remote-http"))
-        telling.extend(_commands_with(SECRET))
+        at_work.extend(commands_with("remote-http"))
+        telling.extend(commands_with(SECRET))
 
     server.on_request = look_at_processes
     revision = upstream.push({"a.py": "1"})
@@ -235,7 +225,7 @@ def test_a_server_that_hangs_is_given_up_and_named(
     with pytest.raises(CommandTimeout, match="source dags: fetch") as caught:
         fetch(mirror)
     assert (caught.value.reason, bool(caught.value.hint)) == ("TimedOut", True)
-    assert _commands_with(server.url()) == []
+    assert commands_with(server.url()) == []
     server.hangs.clear()
     monkeypatch.undo()
     assert fetch(mirror) == revision

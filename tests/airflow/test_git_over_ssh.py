@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.git_servers import SshGit, has_sshd, ssh_git
+from tests.git_servers import SshGit, commands_with, has_sshd, ssh_git
 from tests.upstream import Upstream
 
-from airlock import credentials, mirror as mirrors, release as releases, sync
-from airlock.errors import UpstreamError
+from airlock import credentials, git, mirror as mirrors, release as releases, sync
+from airlock.errors import CommandTimeout, UpstreamError
 from airlock.mirror import Mirror
 from airlock.source import Source
 from airlock.state import State
@@ -156,6 +157,27 @@ def test_a_server_that_is_gone_is_asked_again(
     server.stop()
     assert why_not(mirror).reason == "HostUnreachable"
     server.start()
+    assert fetch(mirror) == revision
+
+
+def test_a_server_that_hangs_is_given_up_and_named(
+    server: SshGit, upstream: Upstream, mirror: Mirror, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.admit("dora")
+    connect(private_key=server.key("dora").read_text())
+    revision = upstream.push({"a.py": "1"})
+    assert server.server is not None
+    monkeypatch.setattr(git, "UPSTREAM_TIMEOUT_S", 2)
+    server.server.send_signal(signal.SIGSTOP)  # the kernel still takes connections
+    try:
+        with pytest.raises(CommandTimeout, match="source dags: fetch") as caught:
+            fetch(mirror)
+        assert (caught.value.reason, bool(caught.value.hint)) == ("TimedOut", True)
+        assert [line for line in commands_with(str(server.port)) if b"sshd" not in line] == []
+    finally:
+        server.server.send_signal(signal.SIGCONT)
+    monkeypatch.undo()
+    connect(private_key=server.key("dora").read_text())
     assert fetch(mirror) == revision
 
 

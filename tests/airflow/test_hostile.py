@@ -121,8 +121,14 @@ ENEMIES = {
         "write",
         "new.db",
     ),
-    "shell_secret": (
-        "import os\nassert os.popen('cat CONFIGURATION; echo read').read() == 'read\\n'",
+    "shell_secret": ("import os\nos.popen('cat CONFIGURATION').read()", "import-error", "secret refused"),
+    "program_secret": (
+        "import subprocess\ntry: subprocess.run(['cat', b'CONFIGURATION'])\nexcept OSError: pass",
+        "secret",
+        "airflow.cfg",
+    ),
+    "hidden_secret": (
+        "import os\nos.chdir(os.path.dirname('CONFIGURATION'))\nassert os.popen('cat *.cfg; echo read').read() == 'read\\n'",
         "",
         "",
     ),
@@ -136,7 +142,16 @@ ENEMIES = {
         "import-error",
         "secret refused",
     ),
-    "environment_of_judge": ("import os\nassert 'SESAME' not in os.popen('cat /proc/JUDGE/environ').read()", "", ""),
+    "environment_of_judge": (
+        "import os\ntry: os.system('cat /proc/JUDGE/environ >copy')\nexcept OSError: pass",
+        "secret",
+        "/environ",
+    ),
+    "hidden_environment_of_judge": (
+        "import os\nassert 'SESAME' not in os.popen('cd /proc; cat JUDGE/environ').read()",
+        "",
+        "",
+    ),
     "network": (
         "import urllib.request\nurllib.request.urlopen('http://203.0.113.7:81/', timeout=5)",
         "import-error",

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any
@@ -38,6 +39,7 @@ _NETWORKS = (socket.AF_INET, socket.AF_INET6, getattr(socket, "AF_PACKET", None)
 _SOCKET_MODULE = socket.__file__
 _NAMES = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 _PEERS = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg")
+_STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn")
 _OF_A_PROCESS = re.compile(r"/proc/(?P<pid>\d+)/(task/\d+/)?(environ|mem|maps|smaps|cmdline|fd|root|cwd|exe|stack)\b")
 _HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/shm/")  # noqa: S108
 
@@ -89,6 +91,8 @@ class Refusals:
         elif event in _CHANGES:
             for path in arguments[: _CHANGES[event]]:
                 self._write(path)
+        elif event in _STARTS:
+            self._start(arguments)
         elif event in _NAMES:
             self._network(arguments[0], arguments[1] if event == "socket.getaddrinfo" else None)
         elif event == "socket.__new__" and arguments[1] in _NETWORKS:
@@ -124,6 +128,15 @@ class Refusals:
         if (process and int(process["pid"]) != _getpid()) or path in self._secrets:
             self._refuse("secret", path, is_refused=True)
 
+    def _start(self, arguments: tuple[Any, ...]) -> None:
+        # A program that is told to read a secret: the kernel would refuse it, but tell nobody.
+        words = " ".join(_words(arguments))
+        for process in _OF_A_PROCESS.finditer(words):
+            self._read(process[0])
+        for secret in self._secrets:
+            if secret in words:
+                self._read(secret)
+
     def _network(self, host: Any, port: Any) -> None:
         host = host.decode("ascii", "replace") if isinstance(host, bytes) else host
         if host is None or host == "":
@@ -148,6 +161,14 @@ class Refusals:
                 return name[len(self._prefix) :], frame.f_lineno
             frame = frame.f_back
         return "", 0
+
+
+def _words(arguments: Any) -> Iterator[str]:
+    if isinstance(arguments, str | bytes | os.PathLike):
+        yield os.fsdecode(arguments)
+    elif isinstance(arguments, list | tuple):
+        for argument in arguments:
+            yield from _words(argument)
 
 
 def watch(root: str, scratch: str, *, has_network: bool, secrets: tuple[str, ...] = ()) -> Refusals:
