@@ -1,7 +1,8 @@
 """The watchdog of a source: no sync succeeds though one is due, or a release is not in Airflow.
 
 A sync is due while upstream cannot be asked, or has a revision that no sync brought to its end; a rejected revision was
-brought to its end. Upstream is asked here, too: the watcher may be what does not work. A quiet repository is well.
+brought to its end. It is due too while syncs fail that are asked for again and again, as in a new environment that cannot
+validate. Upstream is asked here, too: the watcher may be what does not work. A quiet repository is well.
 
 Each trouble is remembered in the mirror from the look that found it first, and told once when it lasts, and once when
 it is over. Nothing is written while all is well.
@@ -29,6 +30,7 @@ KINDS: tuple[Kind, ...] = ("stalled", "not-picked-up")
 _DEFAULT_MINUTES = 30
 _PICK_UP = timedelta(minutes=10)  # a sync's own tries to confirm its release take that long
 _GAP = timedelta(minutes=35)  # three looks: for longer nobody looked, and the deployment was down
+_LATELY = timedelta(minutes=15)  # the watcher asks for a failed sync again after a minute, and it may take ten to fail
 _ANSWER_S = 30.0
 _OVER = {"stalled": "syncs succeed again", "not-picked-up": "Airflow has what is live"}
 
@@ -67,7 +69,7 @@ def limit(environ: Mapping[str, str]) -> timedelta:
 
 def look(mirror: Mirror, folder: Path, now: datetime, *, answer_s: float = _ANSWER_S) -> dict[Kind, Trouble | None]:
     """Return what is wrong with a source at this moment. ``folder`` is where task and DAG processor meet."""
-    return {"stalled": _due(mirror), "not-picked-up": _unserved(mirror, folder, now, answer_s)}
+    return {"stalled": _due(mirror, now), "not-picked-up": _unserved(mirror, folder, now, answer_s)}
 
 
 def changes(
@@ -110,7 +112,7 @@ def remember(mirror: Mirror, record: Mapping[str, Any] | None) -> None:
             mirror.write_record(RECORD, record)
 
 
-def _due(mirror: Mirror) -> Trouble | None:
+def _due(mirror: Mirror, now: datetime) -> Trouble | None:
     try:
         revision = upstream.revision(mirror.source)
     except AirlockError as error:
@@ -119,10 +121,11 @@ def _due(mirror: Mirror) -> Trouble | None:
     if revision is None:
         reason = "RefMissing" if mirror.source.tag else "BranchMissing"
         return Trouble(reason=reason, text=f"upstream has no {mirror.source.follows}")
-    if revision == judged:
-        return None
     last = mirror.read_record(sync.RECORD) or {}
-    if last.get("result") == "error":
+    has_failed = last.get("result") == "error"
+    if revision == judged and not (has_failed and _is_asked_again(mirror, last, now)):
+        return None
+    if has_failed:
         return Trouble(reason=last["reason"], text=f"the last sync failed: {last['message']}", revision=revision)
     return Trouble(
         reason="SyncMissing",
@@ -130,6 +133,14 @@ def _due(mirror: Mirror) -> Trouble | None:
         f"airlock_sync_{mirror.source.name}, whether it is paused, and at the triggerer",
         revision=revision,
     )
+
+
+def _is_asked_again(mirror: Mirror, failed: Mapping[str, Any], now: datetime) -> bool:
+    """Tell whether a sync failed lately, and none of what is followed succeeded since: by hand it is asked for once."""
+    at = str(failed.get("at", ""))
+    if failed.get("ref") or not at or now - datetime.fromisoformat(at) > _LATELY:
+        return False
+    return datetime.fromisoformat(at) > datetime.fromisoformat(mirror.judged_under().get("at") or at)
 
 
 def _unserved(mirror: Mirror, folder: Path, now: datetime, answer_s: float) -> Trouble | None:

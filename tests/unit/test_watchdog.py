@@ -131,6 +131,28 @@ def test_a_revision_that_no_sync_judged_is_due_and_the_last_error_is_told(
     )
 
 
+def test_syncs_that_fail_in_a_new_environment_are_told_though_upstream_is_quiet(
+    mirror: Mirror, folder: Path, upstream: Upstream, fetch: Callable[[], str | None]
+) -> None:
+    revision = upstream.push({"a.py": "1"})
+    fetch()
+    judge(mirror, revision)
+
+    def stalled(minute: int, *, failed_at: int, ref: str = "") -> Trouble | None:
+        at = (START + timedelta(minutes=failed_at)).isoformat()
+        with mirror.locked():
+            record = {"result": "error", "reason": "ValidatorFailed", "message": "no Airflow", "ref": ref, "at": at}
+            mirror.write_record(sync.RECORD, record)
+        return look(mirror, folder, START + timedelta(minutes=minute))["stalled"]
+
+    failing = Trouble(reason="ValidatorFailed", text="the last sync failed: no Airflow", revision=revision)
+    assert stalled(minute=20, failed_at=19) == failing
+    assert stalled(minute=20, failed_at=19, ref="feature") is None
+    assert stalled(minute=40, failed_at=19) is None  # somebody's only try
+    judge(mirror, revision, minute=20)
+    assert stalled(minute=21, failed_at=19) is None
+
+
 def test_an_upstream_that_cannot_be_asked_or_lacks_the_branch_is_trouble(
     mirror: Mirror, folder: Path, upstream: Upstream, tmp_path: Path
 ) -> None:
