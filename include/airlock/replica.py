@@ -7,12 +7,11 @@ next writer removes, and at worst a damaged copy, which is made again.
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from airlock import credentials, git, pointer, release, release_repository, scratch
+from airlock import credentials, folders, git, pointer, release, release_repository, scratch
 from airlock.errors import AirlockError
 from airlock.mirror import Mirror
 from airlock.pointer import LIVE
@@ -87,7 +86,7 @@ def _fetch(replica: Mirror) -> None:
 def _remove(replica: Mirror) -> None:
     with scratch.directory(replica.path.with_name(git.STAGING)) as grave, suppress(FileNotFoundError):
         replica.path.rename(grave / replica.path.name)
-        shutil.rmtree(grave / replica.path.name, ignore_errors=True)
+        folders.remove(grave / replica.path.name)
 
 
 class Follower:

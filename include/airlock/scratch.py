@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from airlock import folders
 from airlock.errors import StateError
 
 _SUFFIX = ".lock"
@@ -63,6 +63,6 @@ def _sweep(parent: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
+    folders.remove(path)
     if not path.exists():
         path.with_suffix(_SUFFIX).unlink(missing_ok=True)

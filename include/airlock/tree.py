@@ -18,14 +18,13 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from airlock import git, manifest, scratch
+from airlock import folders, git, manifest, scratch
 from airlock.errors import StateError
 
 log = logging.getLogger(__name__)
@@ -179,7 +178,7 @@ def remove(tree: Path) -> None:
         if tree.is_dir():
             with scratch.directory(tree.parent.with_name(_STAGING)) as grave:
                 tree.rename(grave / tree.name)  # a killed clean-up leaves it to the next user of the folder
-                shutil.rmtree(grave / tree.name, ignore_errors=True)
+                folders.remove(grave / tree.name)
         manifest.remove(tree)
     except OSError as error:
         raise _disk_error(tree, error) from error

@@ -1,8 +1,8 @@
 """The watchdog of a source: no sync succeeds though one is due, or a release is not in Airflow.
 
 A sync is due while upstream cannot be asked, or has a revision that no sync brought to its end; a rejected revision was
-brought to its end. It is due too while syncs fail that are asked for again and again, as in a new environment that cannot
-validate. Upstream is asked here, too: the watcher may be what does not work. A quiet repository is well.
+brought to its end. It is due too while syncs fail that are asked for again and again, as in a new environment that
+cannot validate. Upstream is asked here, too: the watcher may be what does not work. A quiet repository is well.
 
 Each trouble is remembered in the mirror from the look that found it first, and told once when it lasts, and once when
 it is over. Nothing is written while all is well.

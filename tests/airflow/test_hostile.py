@@ -79,6 +79,20 @@ ENEMIES = {
         "sleep",
     ),
     "fork": ("import os\nos.fork()", "left-running|", ""),
+    "deep": ("import os\nfor _ in range(1500):\n  os.mkdir('d')\n  os.chdir('d')", "", ""),
+    "no_rights": ("import os\nos.makedirs('shut/in')\nos.chmod('shut', 0)\nos.chmod('.', 0)", "", ""),
+    "shared_memory_stays": (
+        """
+import ctypes
+open('/dev/shm/airlock-hostile', 'w').write('x')
+libc = ctypes.CDLL(None)
+assert libc.shmget(7, 4096, 0o1600) == libc.semget(7, 1, 0o1600) == libc.msgget(7, 0o1600) == -1
+""",
+        "",
+        "",
+    ),
+    "shared_memory_of_another": ("open('/dev/shm/airlock-other', 'w').write('x')", "import-error", "write refused"),
+    "colours": ("raise ValueError('\\x1b[2J\\u202egnp.exe')", "import-error", "\\x1b[2J\\u202egnp.exe"),
     "thread": (
         "import threading, time\nthreading.Thread(target=time.sleep, args=[300]).start()",
         "left-running",
@@ -225,9 +239,12 @@ def judged(tree: Path) -> Iterator[tuple[Verdict, dict[str, str], Path]]:
         scratch = tree.parent / "scratch"
         scratch.mkdir()
         before = {path.name: path.read_text() for path in tree.iterdir()}
+        other = Path("/dev/shm/airlock-other")
+        other.write_text("another's")
         with ForkServer(Answers(), limits=LIMITS, scratch=scratch) as server:
             verdict = judge(Subject(revision="r", root=tree), server)
         yield verdict, before, scratch
+        other.unlink()
 
 
 def test_every_file_is_judged_and_the_sane_ones_pass(judged: tuple[Verdict, dict[str, str], Path]) -> None:
@@ -258,6 +275,8 @@ def test_nothing_is_left_in_the_tree_on_disk_or_running(
     assert {path.name: path.read_text() for path in tree.iterdir()} == before
     assert list(scratch.iterdir()) == []
     assert not Path(tempfile.gettempdir(), "airlock-hostile").exists()
+    assert not Path("/dev/shm/airlock-hostile").exists()
+    assert Path("/dev/shm/airlock-other").read_text() == "another's"
     assert psutil.Process().children(recursive=True) == []
     assert threading.active_count() == 1
 

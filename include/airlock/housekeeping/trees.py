@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 
-from airlock import git, locks, manifest, release as releases, tree
+from airlock import folders, git, locks, manifest, release as releases, tree
 from airlock.housekeeping.removal import Removal, size_of
 from airlock.mirror import Mirror
 from airlock.state import State
@@ -42,7 +42,7 @@ def remove_old(
         with _unused(tracking) as is_unused:
             if not is_unused:
                 continue
-            size += size_of(folder.rglob("*"))
+            size += size_of(Path(place, name) for place, _, others in folders.walk(folder) for name in others)
             gone.append(f"{mirror.source.name} {folder.name[:12]}")
             if not dry_run:
                 tree.remove(folder)

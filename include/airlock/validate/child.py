@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from airlock import folders
 from airlock.validate import containment, describe, import_times, preimport, refused, rehearsal, repeated, touched
 
 _IGNORE_FILE = ".airflowignore"
@@ -156,7 +157,7 @@ def _bad_ignore_files(folder: Path, *, safe_mode: bool) -> dict[str, str]:
     from airflow.utils.file import list_py_file_paths
 
     bad = {}
-    for place, _, names in os.walk(folder):
+    for place, _, names in folders.walk(folder):
         if _IGNORE_FILE in names:
             with tempfile.TemporaryDirectory() as alone:
                 shutil.copy(Path(place, _IGNORE_FILE), alone)

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from airlock import folders
 from airlock.errors import CommandTimeout, OperatorError, StateError
 from airlock.validate import environment
 from airlock.validate.answers import Answers
@@ -58,7 +59,8 @@ class ForkServer:
         self.answers = answers
         self.limits = limits or Limits()
         self._launch = launch or LocalLaunch()
-        self._scratch = tempfile.TemporaryDirectory(prefix="airlock-validate-", dir=scratch, ignore_cleanup_errors=True)
+        self._place = scratch
+        self._scratch: Path | None = None
         self._ready: Ready | None = None
         self._unread = bytearray()
         self._numbers = itertools.count(1)
@@ -70,11 +72,12 @@ class ForkServer:
         """
         self._secrets = environment.secret_files(os.environ)
         try:
-            self._warm = self._launch.start(self.scratch)
+            self._scratch = Path(tempfile.mkdtemp(prefix="airlock-validate-", dir=self._place))
+            self._warm = self._launch.start(self._scratch)
         except OSError as error:
-            self._scratch.cleanup()
+            self._clear()
             raise StateError(
-                f"validation cannot start: {error.filename or self.scratch}: {error.strerror}",
+                f"validation cannot start: {error.filename or self._scratch}: {error.strerror}",
                 hint="free space in the state directory, or check its permissions",
             ) from error
         self._control = self._warm.control
@@ -85,12 +88,18 @@ class ForkServer:
     ) -> None:
         """Kill the warm process and everything that descends from it."""
         self._warm.stop()
-        self._scratch.cleanup()
+        self._clear()
 
     @property
     def scratch(self) -> Path:
         """A directory for the time of the validation."""
-        return Path(self._scratch.name)
+        if self._scratch is None:
+            raise RuntimeError("the validation has not been started")
+        return self._scratch
+
+    def _clear(self) -> None:
+        if self._scratch:
+            folders.remove(self._scratch)
 
     def wait_until_ready(self) -> Ready:
         """Return what the warm process has to tell once it has imported Airflow.

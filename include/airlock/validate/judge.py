@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airlock.lockfile import distributions
+from airlock.text import visible
 from airlock.validate import imports
 from airlock.validate.cache import Cache, Given, Remembered
 from airlock.validate.forkserver import ForkServer
@@ -205,4 +206,4 @@ def _hinted(finding: Finding, left_out: str) -> Finding:
 
 
 def _redacted(finding: Finding, server: ForkServer) -> Finding:
-    return replace(finding, message=server.answers.redact(finding.message))
+    return replace(finding, message=visible(server.answers.redact(finding.message)))

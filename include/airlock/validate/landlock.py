@@ -23,7 +23,7 @@ _WRITES = {1: 0x1FF2, 2: 0x3FF2, 3: 0x7FF2}
 _WRITE_FILE, _TRUNCATE, _READ_FILE = 0x2, 0x4000, 0x4
 _SCOPES = {6: 0x3}  # abstract Unix sockets and signals
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
-_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - semaphores of multiprocessing
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - semaphores of multiprocessing; the oversight removes what is left there
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airlock import folders
 from airlock.validate import refused, seccomp
 
 _RECEIVE, _SEND, _CONTINUE = 0xC0502100, 0xC0182101, 1
@@ -38,6 +39,9 @@ class Oversight:
     _attempts: dict[tuple[str, str], refused.Attempt] = field(default_factory=dict)
     _own_sockets: int = 0
 
+    def __post_init__(self) -> None:
+        self._own = refused.Own(self.scratch)
+
     def answer(self) -> bool:
         """Answer one question; one whose asker is gone is nobody's. Return whether there can be more of them.
 
@@ -53,6 +57,13 @@ class Oversight:
             error, flags = (0, _CONTINUE) if is_allowed else (-errno.EACCES, 0)
             fcntl.ioctl(self.listener, _SEND, _ANSWER.pack(number, 0, error, flags))
         return True
+
+    def clear(self) -> None:
+        """Remove the shared memory and semaphores that the child made and left, once it has ended."""
+        for name in self._own.shared:
+            folders.remove(Path(name))
+            with suppress(OSError):
+                Path(name).unlink()
 
     def told(self) -> dict[str, Any]:
         """Return what was tried, and how many network sockets the child itself asked for, be it from Python or not."""
@@ -71,7 +82,7 @@ class Oversight:
         is_allowed = True
         for directory, path in seccomp.CHANGES.get(call, ()):
             name = _path(pid, None if directory is None else arguments[directory], arguments[path])
-            if name and not refused.is_own(name, self.scratch):
+            if name and not self._own.has(name):
                 self._note("write", name, by="" if is_own else _name(pid), is_sure=is_sure)
                 is_allowed = False
         return is_allowed
@@ -95,10 +106,10 @@ def _path(pid: int, directory: int | None, address: int) -> str:
         if not name or name.startswith(os.sep):
             return os.path.normpath(name) if name else ""
         number = _HERE if directory is None else directory & 0xFFFFFFFF
-        start = Path(f"/proc/{pid}/cwd" if number == _HERE else f"/proc/{pid}/fd/{number}").readlink()
+        start = os.readlink(f"/proc/{pid}/cwd" if number == _HERE else f"/proc/{pid}/fd/{number}")  # noqa: PTH115 - deep
     except (OSError, OverflowError):
         return ""
-    return os.path.normpath(start / name)
+    return os.path.normpath(f"{start}{os.sep}{name}")
 
 
 def _text(memory: int, address: int) -> bytes:

@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from airlock import folders
 from airlock.validate import containment
 
 _TRIAL_S = 60.0
@@ -82,8 +83,8 @@ def _imports(tree: ast.Module) -> Iterable[str]:
 def _names_in(root: str) -> set[str]:
     """Return all names under which something in the tree could be imported, whatever the search path becomes."""
     names: set[str] = set()
-    for _, folders, files in os.walk(root):
-        names.update(folders)
+    for _, inside, files in folders.walk(Path(root)):
+        names.update(inside)
         names.update(file.partition(".")[0] for file in files)
     return names
 

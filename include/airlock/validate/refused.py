@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 _abspath, _fspath, _sep, _frame, _getpid = os.path.abspath, os.fspath, os.sep, sys._getframe, os.getpid  # noqa: SLF001
+_exists = os.path.lexists
 MARK = "refused while a DAG file is validated"
 HINT = "importing a DAG file must not need it: move it into a task"
 SOCKET = "a socket"  # stands for a peer that nobody got to name
@@ -41,7 +42,8 @@ _NAMES = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 _PEERS = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg")
 _STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn")
 _OF_A_PROCESS = re.compile(r"/proc/(?P<pid>\d+)/(task/\d+/)?(environ|mem|maps|smaps|cmdline|fd|root|cwd|exe|stack)\b")
-_HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/shm/")  # noqa: S108
+SHARED_MEMORY = "/dev/shm/"  # noqa: S108 - where the C library has semaphores too
+_HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +63,24 @@ class Attempt:
     line: int = 0
 
 
-def is_own(path: str, scratch: str) -> bool:
-    """Return whether a child may write to a path: it is its own directory, in it, or a device that keeps nothing."""
-    return path == scratch or path.startswith((scratch + _sep, *_HARMLESS))
+class Own:
+    """What a child may write to: its own directory, devices that keep nothing, and shared memory that it made.
+
+    ``shared`` are the paths of the latter, as far as they were asked for.
+    """
+
+    def __init__(self, scratch: str) -> None:
+        self._scratch = scratch
+        self.shared: set[str] = set()
+
+    def has(self, path: str) -> bool:
+        """Return whether a child may write to a path, just before it does."""
+        if path.startswith(SHARED_MEMORY):
+            if path not in self.shared and _exists(path):
+                return False  # another process made it
+            self.shared.add(path)
+            return True
+        return path == self._scratch or path.startswith((self._scratch + _sep, *_HARMLESS))
 
 
 class Refusals:
@@ -75,7 +92,7 @@ class Refusals:
     def __init__(self, root: str, scratch: str, *, has_network: bool, secrets: tuple[str, ...]) -> None:
         self._attempts: dict[tuple[str, str], Attempt] = {}
         self._prefix = root + _sep
-        self._scratch = scratch
+        self._own = Own(scratch)
         self._has_network = has_network
         self._secrets = secrets
         self.sockets = 0
@@ -120,7 +137,7 @@ class Refusals:
             name = os.fsdecode(_abspath(_fspath(path)))
         except (TypeError, ValueError):
             return
-        if not is_own(name, self._scratch):
+        if not self._own.has(name):
             self._refuse("write", name, is_refused=True)
 
     def _read(self, path: str) -> None:

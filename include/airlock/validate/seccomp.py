@@ -1,6 +1,7 @@
 """The filter of system calls for a child: what is refused, what is pretended, and what the kernel asks about first.
 
-Refused: a look or a signal into other processes, and sockets other than Unix ones. Pretended: a process group of its
+Refused: a look or a signal into other processes, sockets other than Unix ones, and what System V and POSIX have that
+outlives a process. Pretended: a process group of its
 own, so that all that a file starts can be killed at once. Asked about (Linux 5.5): network sockets, and every call
 that changes something on disk, with an answer by ``airlock.validate.oversight``. Machines other than x86-64 and ARM64
 have no filter.
@@ -35,7 +36,8 @@ _MACHINES: Mapping[str, tuple[int, Mapping[str, int]]] = {
         | {"open": 2, "openat": 257, "creat": 85, "mkdir": 83, "mkdirat": 258, "rmdir": 84, "unlink": 87}
         | {"unlinkat": 263, "rename": 82, "renameat": 264, "renameat2": 316, "link": 86, "linkat": 265}
         | {"symlink": 88, "symlinkat": 266, "truncate": 76, "chmod": 90, "fchmodat": 268, "fchmodat2": 452}
-        | {"chown": 92, "lchown": 94, "fchownat": 260, "mknod": 133, "mknodat": 259},
+        | {"chown": 92, "lchown": 94, "fchownat": 260, "mknod": 133, "mknodat": 259}
+        | {"shmget": 29, "semget": 64, "msgget": 68, "mq_open": 240},
     ),
     "aarch64": (
         0xC00000B7,
@@ -43,13 +45,15 @@ _MACHINES: Mapping[str, tuple[int, Mapping[str, int]]] = {
         | {"process_vm_readv": 270, "process_vm_writev": 271, "io_uring_setup": 425, "pidfd_open": 434}
         | {"rt_sigqueueinfo": 138, "bpf": 280, "userfaultfd": 282, "keyctl": 219, "seccomp": 277, "openat2": 437}
         | {"openat": 56, "mkdirat": 34, "unlinkat": 35, "renameat": 38, "renameat2": 276, "linkat": 37}
-        | {"symlinkat": 36, "truncate": 45, "fchmodat": 53, "fchmodat2": 452, "fchownat": 54, "mknodat": 33},
+        | {"symlinkat": 36, "truncate": 45, "fchmodat": 53, "fchmodat2": 452, "fchownat": 54, "mknodat": 33}
+        | {"shmget": 194, "semget": 190, "msgget": 186, "mq_open": 180},
     ),
 }
 _PRETENDED = ("setsid", "setpgid")
 _REFUSED = (
     *("ptrace", "process_vm_readv", "process_vm_writev", "io_uring_setup", "bpf", "userfaultfd", "keyctl"),
     "rt_sigqueueinfo",
+    *("shmget", "semget", "msgget", "mq_open"),  # what they make outlives every process
 )
 _SIGNALLING = ("kill", "tkill", "tgkill", "pidfd_open")
 FLAGS_OF = {"open": 1, "openat": 2}  # which argument of an opening call has the flags

@@ -16,7 +16,6 @@ import ctypes
 import json
 import os
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -28,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airlock import folders
 from airlock.validate import census, child, circumstances, heap, landlock, preimport
 from airlock.validate.oversight import Oversight
 
@@ -169,7 +169,7 @@ class Children:
                 return
             if one := self.running.pop(pid, None):
                 left = self._bury(pid)
-                shutil.rmtree(one.scratch, ignore_errors=True)
+                folders.remove(Path(one.scratch))
                 tried = self._close(pid)
                 self.control.send(
                     {
@@ -190,6 +190,7 @@ class Children:
         with suppress(KeyError):  # nobody was left to ask
             self.selector.unregister(oversight.listener)
         os.close(oversight.listener)
+        oversight.clear()
         return oversight.told()
 
     def _bury(self, group: int) -> list[str]:

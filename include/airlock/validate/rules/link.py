@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from airlock import folders
 from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
 from airlock.verdict import Finding, Severity
@@ -23,7 +24,7 @@ OPTIONS: tuple[Option, ...] = ()
 def find(observed: Observed) -> Iterator[Finding]:
     """Yield a finding for each link that leaves the repository, and for links to directories when discovery failed."""
     root = observed.root.resolve()
-    for place, directories, files in os.walk(observed.folder):
+    for place, directories, files in folders.walk(observed.folder):
         for name in sorted([*directories, *files]):
             path = Path(place, name)
             if not path.is_symlink():

@@ -1,0 +1,16 @@
+"""Text of others, such as a DAG file's message, for terminals, logs and messages."""
+
+from __future__ import annotations
+
+import re
+
+# Controls but tab and newline, marks that turn the direction of writing or have no width, and halves of characters. The
+# joiners of emoji and of Persian stay.
+_HIDDEN = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str) -> str:
+    """Return a text with escapes, as Python writes them, for what a terminal would obey or not show."""
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
