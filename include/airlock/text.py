@@ -11,6 +11,15 @@ _HIDDEN = re.compile(
 )
 
 
+def is_utf8(name: str) -> bool:
+    """Return whether a file name of this machine is text; others have halves of characters for their bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def visible(text: str) -> str:
     """Return a text with escapes, as Python writes them, for what a terminal would obey or not show."""
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,10 @@ from airlock import mirror as mirrors
 from airlock.mirror import Mirror
 from airlock.source import Source
 from airlock.state import State
+
+# Airflow is imported while tests are collected, before they have an environment of their own.
+_HOME = tempfile.TemporaryDirectory(prefix="airlock-test-airflow-", ignore_cleanup_errors=True)
+os.environ["AIRFLOW_HOME"] = _HOME.name
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ from pydantic import TypeAdapter
 
 def test_the_dag_processors_parse_function_takes_a_request_and_a_logger() -> None:
     from airflow.dag_processing import processor
+    from airflow.sdk.execution_time import comms
 
     assert list(inspect.signature(processor._parse_file).parameters) == ["msg", "log"]
     assert {"file", "bundle_path", "bundle_name"} <= processor.DagFileParseRequest.model_fields.keys()
     assert {"serialized_dags", "import_errors", "warnings"} <= processor.DagFileParsingResult.model_fields.keys()
+    assert "_make_frame(msg).as_bytes()" in inspect.getsource(comms.CommsDecoder.send)
 
 
 def test_the_frames_of_the_supervisors_socket_are_what_we_answer() -> None:

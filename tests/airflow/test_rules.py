@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -253,3 +254,27 @@ def test_the_verdict_is_for_one_policy_and_folder(judged: Judge) -> None:
     for change in ({"environment": "e2"}, {"policy": Policy().digest}, {"subdir": "dags"}):
         assert not verdict.is_valid_for(**{**circumstances, **change})
     assert not replace(verdict, lasting=False).is_valid_for(**circumstances)
+
+
+def test_a_name_that_would_end_the_dag_processor_is_a_finding_and_names_of_data_are_not(
+    judged: Judge, tmp_path: Path
+) -> None:
+    odd = os.fsdecode(b"gr\xf6\xdfer")
+    (tmp_path / odd).mkdir()
+    (tmp_path / odd / "helper.py").write_text("import random\n")
+    (tmp_path / f"{odd}.csv").write_text("1")
+    reader = (
+        f"import os, sys\nsys.path.insert(0, {str(tmp_path / odd)!a})\nimport helper\nos.listdir({str(tmp_path)!a})\n"
+    )
+    good = GOOD.format(name="good", more="")
+    assert judged({"good.py": reader + f"open({str(tmp_path / odd) + '.csv'!a}).read()\n" + good}).result == "passed"
+    verdict = judged({f"{odd}.py": GOOD.format(name="odd", more="")})
+    assert [(one.rule, one.file) for one in verdict.findings] == [("discovery", r"gr\udcf6\udcdfer.py")]
+    assert [dag.dag_id for dag in verdict.dags] == ["good"]
+
+
+def test_what_airflow_cannot_pass_on_is_a_finding(judged: Judge) -> None:
+    text = 'from airflow.sdk import DAG\nwith DAG("half", schedule=None, tags=["\\udcff"]):\n    pass\n'
+    (finding,) = judged({"half.py": text, "good.py": GOOD.format(name="good", more="")}).findings
+    assert (finding.rule, finding.file) == ("crash", "half.py")
+    assert "cannot pass on" in finding.message

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from airlock.text import visible
+from airlock.text import is_utf8, visible
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,8 @@ from airlock.text import visible
 )
 def test_what_a_terminal_would_obey_is_shown(text: str, shown: str) -> None:
     assert visible(text) == shown
+
+
+def test_a_name_of_odd_bytes_is_no_text() -> None:
+    assert is_utf8("größer 👩\u200d💻.py")
+    assert not is_utf8(os.fsdecode(b"gr\xf6\xdfer.py"))

@@ -128,6 +128,8 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
     duration = _clock() - started
     if parsed is None:
         raise RuntimeError("Airflow returned no result")
+    if not parsed.import_errors:
+        _try_to_send(parsed, ready)
     told = seen.told()
     spared = preimport.spared([f"{root}/{name}" for name in told["opened"] if name.endswith(".py")], ready.spared)
     return {
@@ -150,6 +152,14 @@ def import_file(request: Mapping[str, Any], descriptors: list[int], ready: Ready
         "threads": [thread.name for thread in _threads() if thread is not _main_thread],
         **told,
     }
+
+
+def _try_to_send(parsed: Any, ready: Ready) -> None:
+    """Make the message with which the DAG processor hears of an import: what fails there ends it without a word."""
+    try:
+        ready.comms._make_frame(parsed).as_bytes()  # noqa: SLF001 - what sends it there
+    except Exception as error:
+        raise RuntimeError(f"Airflow cannot pass on what the file defines: {error}") from error
 
 
 def _bad_ignore_files(folder: Path, *, safe_mode: bool) -> dict[str, str]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from airlock.lockfile import distributions
-from airlock.text import visible
+from airlock.text import is_utf8, visible
 from airlock.validate import imports
 from airlock.validate.cache import Cache, Given, Remembered
 from airlock.validate.forkserver import ForkServer
@@ -103,7 +103,7 @@ def look(
         options=policies.options(),
         policy_faults=faults,
     )
-    files = {observed.relative(folder / name): folder / name for name in discovery.files}
+    files = {observed.relative(folder / name): folder / name for name in discovery.files if is_utf8(name)}
     memory = memory_of(subject, server, cache) if cache else None
     handed_over = given(memory) if given and memory else None
     known: dict[str, Remembered] = {}

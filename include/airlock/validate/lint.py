@@ -13,6 +13,7 @@ from typing import Any
 
 from airlock import process
 from airlock.errors import CommandFailed
+from airlock.text import is_utf8
 from airlock.validate.outcome import FileOutcome, Lint
 
 _TIMEOUT_S = 120.0
@@ -47,7 +48,7 @@ def _run(root: Path, files: Sequence[str]) -> Iterable[Lint]:
         return
     with tempfile.NamedTemporaryFile("w", prefix="airlock-ruff-", encoding="utf-8") as arguments:
         # Thousands of paths do not fit on a command line.
-        arguments.write("".join(f"{root / name}\n" for name in files if "\n" not in name))
+        arguments.write("".join(f"{root / name}\n" for name in files if "\n" not in name and is_utf8(name)))
         arguments.flush()
         argv = [sys.executable, "-P", "-m", "ruff", *_COMMAND, f"@{arguments.name}"]
         environ = {name: value for name, value in os.environ.items() if not name.startswith("RUFF_")}

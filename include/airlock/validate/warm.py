@@ -7,7 +7,8 @@ ends a child. Each child gets a directory below ``TMPDIR`` that goes with it. Wh
 that was forked is killed.
 
 Private Airflow API that it uses, held by a contract test: ``airflow.dag_processing.processor._parse_file``,
-``airflow.sdk.execution_time.comms.CommsDecoder``, ``airflow.sdk.execution_time.supervisor.block_orm_access``.
+``airflow.sdk.execution_time.comms.CommsDecoder`` and its ``_make_frame``,
+``airflow.sdk.execution_time.supervisor.block_orm_access``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,13 @@
-"""``discovery``: Airflow cannot list the DAG files, for a reason that no other rule names."""
+"""``discovery``: Airflow cannot list the DAG files, for a reason that no other rule names, or cannot tell one's name.
+
+The DAG processor sends the name of each file to the process that imports it, as UTF-8; a name that is none ends it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from airlock.text import is_utf8, visible
 from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
 from airlock.validate.rules import link
@@ -16,8 +20,12 @@ OPTIONS: tuple[Option, ...] = ()
 
 
 def find(observed: Observed) -> Iterator[Finding]:
-    """Yield one finding when discovery failed and neither a link nor an ignore file explains it."""
+    """Yield one finding when discovery failed and neither a link nor an ignore file explains it, and for odd names."""
     error = observed.discovery.error
     if error and not observed.discovery.ignore_files and next(link.find(observed), None) is None:
         error = error.replace(f"{observed.root}/", "")
         yield Finding(rule=ID, severity=SEVERITY, message=f"the DAG files cannot be listed: {error}", hint=HINT)
+    for name in observed.discovery.files:
+        if not is_utf8(name):
+            message = "the name is not UTF-8: this ends Airflow's DAG processor, for all DAGs"
+            yield Finding(rule=ID, severity=SEVERITY, file=visible(name), message=message, hint="rename the file")

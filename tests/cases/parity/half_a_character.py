@@ -1,0 +1,4 @@
+from airflow.sdk import DAG
+
+with DAG("half_a_character", schedule=None, description="\udcff"):
+    pass
