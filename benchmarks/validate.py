@@ -2,7 +2,8 @@
 
 Each line is measured in the same run on the same generated repository, because machines differ: read the ratios. CPU
 is that of all processes together, memory the largest sum of what they hold (PSS), looked at twice a second. A
-repository has teams of a hundred files, each with a DAG of three tasks, and a module that the files of a team import.
+repository has teams of a hundred files, each with one DAG (of three tasks, unless ``--tasks`` says more), and a module
+that the files of a team import.
 """
 
 from __future__ import annotations
@@ -54,19 +55,21 @@ def pipeline():
     def extract() -> dict[str, int]:
         return {{"rows": {number}}}
 
+{steps}
     @task
-    def transform(data: dict[str, int]) -> int:
-        return data["rows"] * 2
-
-    @task
-    def load(total: int) -> None:
+    def load(total: dict[str, int]) -> None:
         print(json.dumps(total))
 
-    load(transform(extract()))
+    load({chain})
 
 
 pipeline()
 '''
+STEP = """
+    @task
+    def transform_{step}(data: dict[str, int]) -> dict[str, int]:
+        return {{"rows": data["rows"] * 2}}
+"""
 PLAIN = """
 import sys
 from airflow.dag_processing.dagbag import BundleDagBag
@@ -90,15 +93,20 @@ class Cost:
     imported: int
 
 
-def generate(root: Path, files: int) -> None:
-    """Write a repository of that many DAG files."""
+def generate(root: Path, files: int, tasks: int = 3) -> None:
+    """Write a repository of that many DAG files, each with a DAG of so many tasks in a row, at least two."""
+    between = range(tasks - 2)
+    steps = "".join(STEP.format(step=step) for step in between)
+    chain = "".join(f"transform_{step}(" for step in reversed(between)) + "extract()" + ")" * len(between)
     for number in range(files):
         team = f"team_{number // TEAM:02d}"
         if number % TEAM == 0:
             (root / team).mkdir(parents=True)
             (root / team / "settings.py").write_text(f'OWNER = "{team}"\n')
         name = f"pipeline_{number:05d}"
-        (root / team / f"{name}.py").write_text(DAG_FILE.format(team=team, name=name, number=number))
+        (root / team / f"{name}.py").write_text(
+            DAG_FILE.format(team=team, name=name, number=number, steps=steps, chain=chain)
+        )
 
 
 @contextmanager
@@ -219,19 +227,20 @@ def main() -> None:
     """Print a table for each size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, nargs="+", default=[10, 100, 1000], metavar="N")
+    parser.add_argument("--tasks", type=int, default=3, metavar="N", help="tasks of each DAG")
     parser.add_argument("--only-gate", action="store_true", help="leave out the ways to do without")
     args = parser.parse_args()
     for files in args.files:
         place = Path(tempfile.mkdtemp(prefix="airlock-benchmark-"))
         try:
-            generate(place / "dags", files)
+            generate(place / "dags", files, args.tasks)
             (place / "home").mkdir()
             rows = [] if args.only_gate else list(others(place / "dags", place / "home", files))
             rows += gate(place / "dags", place / "cache")
         finally:
             shutil.rmtree(place)
         yardstick = rows[0][1]
-        print(f"\n### {files} files\n")
+        print(f"\n### {files} files, {args.tasks} tasks each\n")
         print(f"| way | wall s | CPU s | CPU ms a file | memory MB, all (first) | imported | wall / {rows[0][0]} |")
         print("|---|---|---|---|---|---|---|")
         for name, cost in rows:
