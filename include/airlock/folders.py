@@ -40,8 +40,9 @@ def remove(folder: Path) -> None:
     while waiting:
         place = waiting.pop()
         seen.append(place)
-        with suppress(OSError):
+        with suppress(OSError):  # another's folder may let its group remove what is in it
             os.chmod(place, 0o700)
+        with suppress(OSError):
             with os.scandir(place) as entries:
                 inside = list(entries)
             waiting += [path for entry in inside if (path := _emptied(entry, top))]
