@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-_LONG = 2048  # half of what a path may have
+_LONG = 2048  # bytes: half of what a path may have
 
 
 def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -56,7 +56,7 @@ def _emptied(entry: os.DirEntry[str], top: str) -> str:
     with suppress(OSError):
         if not entry.is_dir(follow_symlinks=False):
             os.unlink(entry.path)
-        elif len(entry.path) < _LONG:
+        elif len(os.fsencode(entry.path)) < _LONG:
             return entry.path
         else:
             os.chmod(entry.path, 0o700)  # a folder without rights cannot be moved

@@ -161,26 +161,31 @@ def parse(name: str, kwargs: Mapping[str, Any], *, path: str) -> Source:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{path}.name: {name!r} cannot name a source", hint="letters, digits, _ and -, at most 63")
-    known = {field.name for field in fields(Source)} - {"name"}
     settings: dict[str, Any] = {}
     for key, value in kwargs.items():
-        if key in _BASE_KWARGS:
-            continue
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            raise ConfigError(
-                f"{path}.kwargs.{key}: unknown setting",
-                hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}",
-            )
+        check_name(key, path=f"{path}.kwargs")
         if value is None:
             continue
-        settings[key] = _typed(key, value, path=f"{path}.kwargs.{key}")
+        typed = _typed(key, value, path=f"{path}.kwargs.{key}")
+        if key not in _BASE_KWARGS:
+            settings[key] = typed
     several = [key for key in ("branch", "tag", "commit") if settings.get(key)]
     if len(several) > 1:
         raise ConfigError(f"{path}.kwargs: {' and '.join(several)} exclude each other", hint="give one of them")
     source = Source(name=name, **settings)
     source_check.check(source, path=f"{path}.kwargs")
     return source
+
+
+def check_name(key: str, *, path: str) -> None:
+    """Raise ``ConfigError`` with the nearest name when there is no such setting of a source."""
+    known = {field.name for field in fields(Source)} - {"name"}
+    if key not in known | _BASE_KWARGS:
+        near = difflib.get_close_matches(key, known, 1)
+        raise ConfigError(
+            f"{path}.{key}: unknown setting",
+            hint=f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}",
+        )
 
 
 def value_of(key: str, text: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from pathlib import Path
@@ -35,7 +36,7 @@ def check(source: Source, *, path: str) -> None:
             f"{path}.depth: a release repository needs the whole history",
             hint="leave depth out, or release_url and release_conn_id",
         )
-    if source.poll_interval_s < 1:
+    if not 1 <= source.poll_interval_s < math.inf:
         raise ConfigError(f"{path}.poll_interval_s: {source.poll_interval_s} is too short", hint="at least 1 second")
     _check_followed(source, path=path)
     if source.forge and source.forge not in FORGES:

@@ -7,7 +7,7 @@ import re
 # Controls but tab and newline, marks that turn the direction of writing or have no width, and halves of characters. The
 # joiners of emoji and of Persian stay.
 _HIDDEN = re.compile(
-    "[\0-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 
@@ -23,3 +23,8 @@ def is_utf8(name: str) -> bool:
 def visible(text: str) -> str:
     """Return a text with escapes, as Python writes them, for what a terminal would obey or not show."""
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def one_line(text: str) -> str:
+    """Return a text as ``visible`` does, with escapes for tabs and line ends too."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")

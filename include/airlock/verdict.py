@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from airlock.text import one_line
+
 Severity = Literal["error", "warning"]
 _UNKNOWN = " (unknown)"
 Result = Literal["passed", "rejected", "waiting", "error"]
@@ -29,10 +31,11 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """``file:line``, as far as it is known."""
+        """``file:line``, as far as it is known, on one line."""
         if self.file is None:
             return ""
-        return f"{self.file}:{self.line}" if self.line else self.file
+        file = one_line(self.file)
+        return f"{file}:{self.line}" if self.line else file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +190,9 @@ def compare(live: Verdict | None, candidate: Verdict) -> Changes:
         *(f"- {dag_id}" for dag_id in removed),
         *(f"~ {dag_id}: {'; '.join(_differences(before[dag_id], after[dag_id]))}" for dag_id in changed),
     ]
-    return Changes(added=tuple(added), removed=tuple(removed), changed=tuple(changed), lines=tuple(lines))
+    return Changes(
+        added=tuple(added), removed=tuple(removed), changed=tuple(changed), lines=tuple(map(one_line, lines))
+    )
 
 
 def in_folder(file: str, subdir: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,11 +136,24 @@ def _due(mirror: Mirror, now: datetime) -> Trouble | None:
 
 
 def _is_asked_again(mirror: Mirror, failed: Mapping[str, Any], now: datetime) -> bool:
-    """Tell whether a sync failed lately, and none of what is followed succeeded since: by hand it is asked for once."""
-    at = str(failed.get("at", ""))
-    if failed.get("ref") or not at or now - datetime.fromisoformat(at) > _LATELY:
+    """Tell whether a sync failed lately, and none of what is followed succeeded since: by hand it is asked for once.
+
+    What was told is not over because nobody tries any more.
+    """
+    at, judged = _time(failed.get("at")), _time(mirror.judged_under().get("at"))
+    if failed.get("ref") or at is None or judged is None or at <= judged:
         return False
-    return datetime.fromisoformat(at) > datetime.fromisoformat(mirror.judged_under().get("at") or at)
+    known = _seen((mirror.read_record(RECORD) or {}).get("stalled"))
+    return now - at <= _LATELY or bool(known and known.told)
+
+
+def _time(text: Any) -> datetime | None:
+    """Return a time of a record; ``None`` where there is none that can be read."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _unserved(mirror: Mirror, folder: Path, now: datetime, answer_s: float) -> Trouble | None:

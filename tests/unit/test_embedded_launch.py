@@ -103,6 +103,7 @@ def test_other_settings_of_the_source_are_kept_until_they_are_empty(
     assert first.deployment.source(launches.layout).follows == "tag 'v*'"
     assert sources.load({"AIRFLOW_HOME": str(launches.layout.airflow)}) == [first.deployment.source(launches.layout)]
     assert launches.launch() == first
+    assert launches.launch(repo=upstream.url) == first
     later = launches.launch(settings={"tag": "", "sparse": [], "depth": 1}).deployment
     assert (later.settings, later.source(launches.layout).follows) == ({"depth": 1}, "branch 'main'")
 
@@ -111,9 +112,20 @@ def test_a_setting_that_cannot_be_is_refused_before_anything_starts(launches: La
     upstream.push({"a.py": "1"})
     error = launches.refused(repo=upstream.url, settings={"dept": 1})
     assert (error.message, error.hint) == ("source dags.kwargs.dept: unknown setting", "did you mean depth?")
+    error = launches.refused(repo=upstream.url, settings={"poll_interval_s": float("nan")})
+    assert error.message.startswith("source dags.kwargs.poll_interval_s: nan is too short")
     error = launches.refused(repo=upstream.url, branch="main", settings={"tag": "v1"})
     assert error.message == "--branch main: tag 'v1' is followed"
     assert deployments.read(launches.layout) is None
+
+
+def test_a_tag_needs_no_branch(launches: Launches, upstream: Upstream, free_port: int) -> None:
+    upstream.push({"a.py": "1"}, branch="one")
+    upstream.push({"a.py": "2"}, branch="two")
+    upstream.git("push", "-q", "origin", "HEAD:refs/tags/v1")
+    assert "choose with --branch" in launches.refused(repo=upstream.url, port=free_port).hint
+    launched = launches.launch(repo=upstream.url, port=free_port, settings={"tag": "v1"})
+    assert launched.deployment.source(launches.layout).follows == "tag 'v1'"
 
 
 def test_a_taken_port_names_its_owner(launches: Launches) -> None:

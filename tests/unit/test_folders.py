@@ -44,7 +44,7 @@ def test_a_walk_tells_what_os_walk_tells_and_follows_no_link(tmp_path: Path) -> 
     assert list(folders.walk(tmp_path / "nowhere")) == [(str(tmp_path / "nowhere"), [], [])]
 
 
-@pytest.mark.parametrize("name", ["d", "longer than any path"])
+@pytest.mark.parametrize("name", ["d", "longer than any path", "\N{AIRPLANE}" * 60])
 def test_what_is_deep_is_removed(tmp_path: Path, name: str) -> None:
     top = deep(tmp_path / "deep", name)
     folders.remove(top)
@@ -100,9 +100,11 @@ def test_the_folder_of_another_user_is_emptied_where_its_group_may(
         place.chmod(0o777)
     pid = os.fork()
     if pid == 0:
-        os.setgid(65534)
-        os.setuid(65534)
-        folders.remove(Path("top"))
-        os._exit(0)
+        try:
+            os.setgid(65534)
+            os.setuid(65534)
+            folders.remove(Path("top"))
+        finally:
+            os._exit(0)
     os.waitpid(pid, 0)
     assert list((tmp_path / "top").iterdir()) == []

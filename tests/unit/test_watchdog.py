@@ -149,8 +149,11 @@ def test_syncs_that_fail_in_a_new_environment_are_told_though_upstream_is_quiet(
     assert stalled(minute=20, failed_at=19) == failing
     assert stalled(minute=20, failed_at=19, ref="feature") is None
     assert stalled(minute=40, failed_at=19) is None  # somebody's only try
-    judge(mirror, revision, minute=20)
-    assert stalled(minute=21, failed_at=19) is None
+    told(mirror, 20, {**WELL, "stalled": failing})
+    told(mirror, 50, {**WELL, "stalled": failing})
+    assert stalled(minute=99, failed_at=49) == failing  # told, and nobody tries any more
+    judge(mirror, revision, minute=50)
+    assert stalled(minute=99, failed_at=49) is None
 
 
 def test_an_upstream_that_cannot_be_asked_or_lacks_the_branch_is_trouble(

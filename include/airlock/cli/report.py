@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 
-from airlock.text import visible
 from airlock.verdict import Finding, Verdict
 
 _RED, _YELLOW, _GREEN, _DIM, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
@@ -22,7 +21,7 @@ def text(verdict: Verdict, *, colour: bool = False) -> str:
         lines += finding_lines(finding, colour=colour)
     lines += [f"suppressed ({one.reason}): {line(one.finding)}" for one in verdict.suppressed]
     lines += verdict.unchecked
-    lines += map(visible, verdict.changes.lines)
+    lines += verdict.changes.lines
     return "\n".join(lines)
 
 
@@ -36,7 +35,7 @@ def finding_lines(finding: Finding, *, colour: bool = False) -> Iterator[str]:
 
 def line(finding: Finding, *, colour: bool = False) -> str:
     """Return a finding without its hint; further lines of its message are indented, so that none poses as another."""
-    place = visible(finding.place).replace("\n", "\\n") + ": " if finding.place else ""
+    place = f"{finding.place}: " if finding.place else ""
     severity = _coloured(finding.severity, finding.severity, colour=colour)
     return f"{place}{severity}: {finding.message} [{finding.rule}]".replace("\n", "\n    ")
 

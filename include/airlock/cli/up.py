@@ -187,7 +187,8 @@ def _document(launched: Launched, outcome: Outcome) -> dict[str, Any]:
         "state": str(layout.root),
         "started": launched.is_new,
         "repo": redact(deployment.repo_url(layout)),
-        "branch": deployment.branch,
+        "branch": deployment.branch if deployment.has_branch else None,
+        "follows": deployment.source(layout).follows,
         "subdir": deployment.subdir,
         "clone": str(layout.sample_clone) if deployment.is_sample else None,
         "source": outcome.source.to_json(),
@@ -204,6 +205,7 @@ def _setting(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"{text!r} has no =")
     if key in _OPTIONS:
         raise argparse.ArgumentTypeError(f"{key} has an option of its own: {_OPTIONS[key]}")
+    sources.check_name(key, path="--set")
     return key, sources.value_of(key, value)
 
 

@@ -49,11 +49,16 @@ class Deployment:
         """The kwargs of the source, as Airflow's list of DAG bundles has them."""
         own = {
             "repo_url": self.repo_url(layout),
-            "branch": "" if self.settings.get("tag") or self.settings.get("commit") else self.branch,
+            "branch": self.branch if self.has_branch else "",
             "subdir": self.subdir,
             "git_conn_id": self.conn_id,
         }
         return {**{name: value for name, value in own.items() if value}, **self.settings}
+
+    @property
+    def has_branch(self) -> bool:
+        """Whether a branch is followed, and no tag or commit."""
+        return not (self.settings.get("tag") or self.settings.get("commit"))
 
     def source(self, layout: Layout) -> Source:
         """The source that is followed. Raises ``ConfigError`` when its settings cannot be."""
@@ -100,11 +105,11 @@ def merged(
 ) -> Deployment:
     """Return the settings that an ``up`` with these options asks for: those of the last ``up``, unless given.
 
-    Another repository has branches and folders of its own: with ``repo`` or ``conn_id``, those of the last one are
-    forgotten. One of the ``settings`` that is empty is the default again.
+    Another repository has branches and folders of its own: with another ``repo`` or ``conn_id``, those of the last one
+    and all ``settings`` are forgotten. One of the ``settings`` that is empty is the default again.
     """
     base = last or Deployment()
-    if repo is not None or conn_id is not None:
+    if repo not in (None, base.repo) or conn_id not in (None, base.conn_id):
         base = Deployment(port=base.port, branch="")
     given: dict[str, Any] = {"repo": repo, "branch": branch, "subdir": subdir, "port": port, "conn_id": conn_id}
     given["settings"] = changed(base.settings, settings or {})

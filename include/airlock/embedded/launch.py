@@ -87,22 +87,28 @@ def _normalised(options: Options) -> Options:
 def _prepared(layout: Layout, options: Options, *, say: Callable[[str], None]) -> Deployment:
     """Check and write down everything that the components need."""
     deployment = deployments.merged(deployments.read(layout), **asdict(options))
-    source = deployment.source(layout)
-    if options.branch and (source.tag or source.commit):
-        raise UsageError(
-            f"--branch {options.branch}: {source.follows} is followed",
-            hint="to follow the branch, add --set tag= --set commit=",
-        )
+    _check(deployment, options, layout)
     if count := leftovers.sweep(layout):
         say(f"ended what an earlier deployment had left: {count} processes")
     port.check_free(deployment.port)
     deployment = repository.settled(deployment, layout)
+    deployment.source(layout)  # the repository's default branch may have a name that cannot be followed
     secrets = secret.load(layout.secrets)
     secret.write_private(layout.passwords, json.dumps({secret.ADMIN: secrets.admin_password}))
     secret.write_private(layout.airflow / "airflow.cfg", settings.config_text(layout, deployment, secrets))
     deployments.write(layout, deployment)
     layout.supervision.unlink(missing_ok=True)
     return deployment
+
+
+def _check(deployment: Deployment, options: Options, layout: Layout) -> None:
+    """Check what the deployment would follow, before its repository is asked."""
+    source = deployment.source(layout)
+    if options.branch and not deployment.has_branch:
+        raise UsageError(
+            f"--branch {options.branch}: {source.follows} is followed",
+            hint="to follow the branch, add --set tag= --set commit=",
+        )
 
 
 def _spawn(layout: Layout, held: int, *, parent: int | None) -> None:
@@ -147,6 +153,7 @@ def _running(layout: Layout, options: Options, *, say: Callable[[str], None]) ->
     deployment = deployments.read(layout)
     if deployment is None:
         raise _busy(layout)
+    _check(deployment, options, layout)
     given = {name: value for name, value in asdict(options).items() if value is not None}
     given["settings"] = deployments.changed(deployment.settings, options.settings or {})
     differing = [name for name, value in given.items() if getattr(deployment, name) != value]

@@ -49,7 +49,7 @@ def normalised(repo: str) -> str:
 
 
 def settled(deployment: Deployment, layout: Layout) -> Deployment:
-    """Return the deployment with the branch that it follows, after a look at the repository.
+    """Return the deployment with the branch that it follows, if it follows one, after a look at the repository.
 
     Makes the sample repository where no other is asked for. Raises ``UsageError`` when the repository cannot be read,
     is empty, or does not have the branch. A repository behind an Airflow connection is not looked at: only Airflow can.
@@ -63,12 +63,14 @@ def settled(deployment: Deployment, layout: Layout) -> Deployment:
     try:
         refs = git.ls_remote(url, subject=shown)
         branches = [ref.name.removeprefix(_HEADS) for ref in refs if ref.name.startswith(_HEADS)]
-        head = "" if deployment.branch else git.head_branch(url, subject=shown)
+        head = "" if deployment.branch or not deployment.has_branch else git.head_branch(url, subject=shown)
     except (UpstreamError, CommandTimeout) as error:
         hint = _HINTS.get(error.reason, "check the address, the network and your access to it")
         raise UsageError(f"the repository cannot be read: {error.message}", hint=hint, reason=error.reason) from error
     if not branches:
         raise UsageError(f"{shown} is empty", hint="commit a DAG and push it, then try again", reason="RepositoryEmpty")
+    if not deployment.has_branch:
+        return deployment
     return replace(deployment, branch=_chosen(deployment.branch, branches, head, shown))
 
 

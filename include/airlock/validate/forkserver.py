@@ -74,8 +74,10 @@ class ForkServer:
         try:
             self._scratch = Path(tempfile.mkdtemp(prefix="airlock-validate-", dir=self._place))
             self._warm = self._launch.start(self._scratch)
-        except OSError as error:
+        except BaseException as error:
             self._clear()
+            if not isinstance(error, OSError):
+                raise
             raise StateError(
                 f"validation cannot start: {error.filename or self._scratch}: {error.strerror}",
                 hint="free space in the state directory, or check its permissions",

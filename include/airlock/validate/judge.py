@@ -206,4 +206,5 @@ def _hinted(finding: Finding, left_out: str) -> Finding:
 
 
 def _redacted(finding: Finding, server: ForkServer) -> Finding:
-    return replace(finding, message=visible(server.answers.redact(finding.message)))
+    message = visible(server.answers.redact(finding.message))
+    return replace(finding, message=message, hint=visible(finding.hint))

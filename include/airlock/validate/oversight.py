@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airlock import folders
 from airlock.validate import refused, seccomp
 
 _RECEIVE, _SEND, _CONTINUE = 0xC0502100, 0xC0182101, 1
 _NOTICE, _ANSWER = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
+_MAKING, _FOLDERS, _MOST_SHARED = ("open", "creat", "mknod", "link", "symlink", "rename"), ("mkdir", "mkdirat"), 10_000
 _HERE, _LONGEST = 0xFFFFFF9C, 4096  # AT_FDCWD in 32 bits, PATH_MAX
 
 
@@ -38,9 +38,7 @@ class Oversight:
     has_network: bool
     _attempts: dict[tuple[str, str], refused.Attempt] = field(default_factory=dict)
     _own_sockets: int = 0
-
-    def __post_init__(self) -> None:
-        self._own = refused.Own(self.scratch)
+    _shared: set[str] = field(default_factory=set)
 
     def answer(self) -> bool:
         """Answer one question; one whose asker is gone is nobody's. Return whether there can be more of them.
@@ -60,9 +58,8 @@ class Oversight:
 
     def clear(self) -> None:
         """Remove the shared memory and semaphores that the child made and left, once it has ended."""
-        for name in self._own.shared:
-            folders.remove(Path(name))
-            with suppress(OSError):
+        for name in self._shared:
+            with suppress(OSError):  # mostly it has removed them itself
                 Path(name).unlink()
 
     def told(self) -> dict[str, Any]:
@@ -82,10 +79,18 @@ class Oversight:
         is_allowed = True
         for directory, path in seccomp.CHANGES.get(call, ()):
             name = _path(pid, None if directory is None else arguments[directory], arguments[path])
-            if name and not self._own.has(name):
+            if name and not (refused.is_own(name, self.scratch) and self._has_room_for(name, call)):
                 self._note("write", name, by="" if is_own else _name(pid), is_sure=is_sure)
                 is_allowed = False
         return is_allowed
+
+    def _has_room_for(self, name: str, call: str) -> bool:
+        """Remember shared memory that the child is about to make, as much as can be removed after it."""
+        if not name.startswith(refused.SHARED_MEMORY):
+            return True
+        if call.startswith(_MAKING) and not os.path.lexists(name):
+            self._shared.add(name)
+        return len(self._shared) <= _MOST_SHARED and call not in _FOLDERS
 
     def _note(self, kind: str, what: str, **more: Any) -> None:
         if len(self._attempts) < refused.MOST:

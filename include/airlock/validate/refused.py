@@ -17,7 +17,6 @@ from types import FrameType
 from typing import Any
 
 _abspath, _fspath, _sep, _frame, _getpid = os.path.abspath, os.fspath, os.sep, sys._getframe, os.getpid  # noqa: SLF001
-_exists = os.path.lexists
 MARK = "refused while a DAG file is validated"
 HINT = "importing a DAG file must not need it: move it into a task"
 SOCKET = "a socket"  # stands for a peer that nobody got to name
@@ -41,7 +40,9 @@ _SOCKET_MODULE = socket.__file__
 _NAMES = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 _PEERS = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg")
 _STARTS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "pty.spawn")
-_OF_A_PROCESS = re.compile(r"/proc/(?P<pid>\d+)/(task/\d+/)?(environ|mem|maps|smaps|cmdline|fd|root|cwd|exe|stack)\b")
+_OF_A_PROCESS = re.compile(
+    r"(?<![\w./-])/proc/(?P<pid>\d+)/(task/\d+/)?(environ|mem|maps|smaps|cmdline|fd|root|cwd|exe|stack)\b"
+)
 SHARED_MEMORY = "/dev/shm/"  # noqa: S108 - where the C library has semaphores too
 _HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
 
@@ -63,24 +64,14 @@ class Attempt:
     line: int = 0
 
 
-class Own:
-    """What a child may write to: its own directory, devices that keep nothing, and shared memory that it made.
+def is_own(path: str, scratch: str) -> bool:
+    """Return whether a child may write to a path: its own directory, in it, a device that keeps nothing, shared memory.
 
-    ``shared`` are the paths of the latter, as far as they were asked for.
+    Shared memory has no folders: what is left of it has to be removed without walking where others write too.
     """
-
-    def __init__(self, scratch: str) -> None:
-        self._scratch = scratch
-        self.shared: set[str] = set()
-
-    def has(self, path: str) -> bool:
-        """Return whether a child may write to a path, just before it does."""
-        if path.startswith(SHARED_MEMORY):
-            if path not in self.shared and _exists(path):
-                return False  # another process made it
-            self.shared.add(path)
-            return True
-        return path == self._scratch or path.startswith((self._scratch + _sep, *_HARMLESS))
+    if path.startswith(SHARED_MEMORY):
+        return _sep not in path[len(SHARED_MEMORY) :]
+    return path == scratch or path.startswith((scratch + _sep, *_HARMLESS))
 
 
 class Refusals:
@@ -92,7 +83,7 @@ class Refusals:
     def __init__(self, root: str, scratch: str, *, has_network: bool, secrets: tuple[str, ...]) -> None:
         self._attempts: dict[tuple[str, str], Attempt] = {}
         self._prefix = root + _sep
-        self._own = Own(scratch)
+        self._scratch = scratch
         self._has_network = has_network
         self._secrets = secrets
         self.sockets = 0
@@ -137,7 +128,7 @@ class Refusals:
             name = os.fsdecode(_abspath(_fspath(path)))
         except (TypeError, ValueError):
             return
-        if not self._own.has(name):
+        if not is_own(name, self._scratch):
             self._refuse("write", name, is_refused=True)
 
     def _read(self, path: str) -> None:
@@ -151,7 +142,7 @@ class Refusals:
         for process in _OF_A_PROCESS.finditer(words):
             self._read(process[0])
         for secret in self._secrets:
-            if secret in words:
+            if re.search(rf"(?<![\w./-]){re.escape(secret)}(?![\w.-])", words):
                 self._read(secret)
 
     def _network(self, host: Any, port: Any) -> None:
