@@ -112,6 +112,7 @@ def test_a_setting_that_cannot_be_is_refused_before_anything_starts(launches: La
     upstream.push({"a.py": "1"})
     error = launches.refused(repo=upstream.url, settings={"dept": 1})
     assert (error.message, error.hint) == ("source dags.kwargs.dept: unknown setting", "did you mean depth?")
+    assert launches.refused(settings={"tga": ""}).hint == "did you mean tag?"
     error = launches.refused(repo=upstream.url, settings={"poll_interval_s": float("nan")})
     assert error.message.startswith("source dags.kwargs.poll_interval_s: nan is too short")
     error = launches.refused(repo=upstream.url, branch="main", settings={"tag": "v1"})

@@ -205,7 +205,6 @@ def _setting(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"{text!r} has no =")
     if key in _OPTIONS:
         raise argparse.ArgumentTypeError(f"{key} has an option of its own: {_OPTIONS[key]}")
-    sources.check_name(key, path="--set")
     return key, sources.value_of(key, value)
 
 

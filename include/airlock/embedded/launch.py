@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airlock import project, secret
+from airlock import project, secret, source as sources
 from airlock.embedded import (
     components,
     deployment as deployments,
@@ -103,6 +103,8 @@ def _prepared(layout: Layout, options: Options, *, say: Callable[[str], None]) -
 
 def _check(deployment: Deployment, options: Options, layout: Layout) -> None:
     """Check what the deployment would follow, before its repository is asked."""
+    for name in options.settings or {}:  # an empty one of a wrong name would not be seen
+        sources.check_name(name, path=f"source {deployments.SOURCE}.kwargs")
     source = deployment.source(layout)
     if options.branch and not deployment.has_branch:
         raise UsageError(
