@@ -25,7 +25,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "submodules": ((bool,), "true or false"),
     "sparse": ((list, tuple), "a list of folders"),
     "depth": ((int,), "a whole number"),
-    "refresh_interval": ((int,), "a whole number"),
+    "refresh_interval": ((int, float), "a number"),
 }
 _BASE_KWARGS = {"refresh_interval", "view_url_template"}  # of BaseDagBundle; Airflow reads them
 

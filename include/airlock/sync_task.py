@@ -25,6 +25,7 @@ from airlock.errors import AirlockError
 from airlock.forge import delivery as forges, status as statuses
 from airlock.notify import delivery
 from airlock.sandbox import isolation
+from airlock.text import one_line
 from airlock.validate import limits, policy as policies
 from airlock.validate.answers import Answers
 
@@ -172,7 +173,13 @@ def _tell(outcome: sync.Outcome, mirror: mirrors.Mirror) -> None:
         if finding.hint:
             log.log(severity, "    hint: %s", finding.hint)
     for one in verdict.suppressed if verdict else ():
-        log.info("suppressed (%s): %s: %s [%s]", one.reason, one.finding.place, one.finding.message, one.finding.rule)
+        log.info(
+            "suppressed (%s): %s: %s [%s]",
+            one_line(one.reason),
+            one.finding.place,
+            one.finding.message,
+            one.finding.rule,
+        )
     for text in verdict.unchecked if verdict else ():
         log.info("%s", text)
     for line in outcome.changes:

@@ -10,6 +10,8 @@ _HIDDEN = re.compile(
     "[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
+_HALF = re.compile("[\ud800-\udfff]")
+
 
 def is_utf8(name: str) -> bool:
     """Return whether a file name of this machine is text; others have halves of characters for their bytes."""
@@ -18,6 +20,11 @@ def is_utf8(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def escaped(text: str) -> str:
+    """Return a JSON text with escapes, as JSON has them, for halves of characters: a name of odd bytes has them."""
+    return _HALF.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def visible(text: str) -> str:

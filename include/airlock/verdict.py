@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from airlock.text import one_line
+from airlock.text import escaped, one_line
 
 Severity = Literal["error", "warning"]
 _UNKNOWN = " (unknown)"
@@ -201,8 +201,8 @@ def in_folder(file: str, subdir: str) -> str:
 
 
 def dumps(document: Mapping[str, Any]) -> str:
-    """Return JSON that is the same for the same content."""
-    return json.dumps(document, sort_keys=True, ensure_ascii=False)
+    """Return JSON that is the same for the same content, and that can be encoded whatever names files have."""
+    return escaped(json.dumps(document, sort_keys=True, ensure_ascii=False))
 
 
 def _differs(before: Dag, after: Dag) -> bool:

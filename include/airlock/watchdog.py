@@ -37,12 +37,16 @@ _OVER = {"stalled": "syncs succeed again", "not-picked-up": "Airflow has what is
 
 @dataclass(frozen=True, kw_only=True)
 class Trouble:
-    """What is wrong at this moment; ``reason`` is one CamelCase word, ``text`` says more to a person."""
+    """What is wrong at this moment; ``reason`` is one CamelCase word, ``text`` says more to a person.
+
+    ``is_retry`` means that upstream is as it was judged, and that syncs of it fail all the same.
+    """
 
     reason: str
     text: str
     revision: str = ""
     release: int | None = None
+    is_retry: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,7 @@ class _Seen:
     since: str
     seen: str
     told: bool = False
+    is_retry: bool = False
 
 
 def limit(environ: Mapping[str, str]) -> timedelta:
@@ -94,15 +99,21 @@ def changes(
         is_told = known.told or kind == "not-picked-up" or now - since >= longest
         if is_told and not known.told:
             events.append(_event(mirror, kind, trouble, now - since))
-        after[kind] = asdict(_Seen(since=known.since, seen=now.isoformat(), told=is_told))
+        after[kind] = asdict(_Seen(since=known.since, seen=now.isoformat(), told=is_told, is_retry=trouble.is_retry))
     return events, after or None
 
 
 def _seen(record: Mapping[str, Any] | None) -> _Seen | None:
     """Return a trouble that was remembered, as far as this Airlock knows it; ``None`` where that is not enough."""
-    if not record or not {"since", "seen"} <= record.keys():
+    since, seen = (_time((record or {}).get(name)) for name in ("since", "seen"))
+    if not record or since is None or seen is None:
         return None
-    return _Seen(since=record["since"], seen=record["seen"], told=bool(record.get("told")))
+    return _Seen(
+        since=since.isoformat(),
+        seen=seen.isoformat(),
+        told=bool(record.get("told")),
+        is_retry=bool(record.get("is_retry")),
+    )
 
 
 def remember(mirror: Mirror, record: Mapping[str, Any] | None) -> None:
@@ -126,7 +137,12 @@ def _due(mirror: Mirror, now: datetime) -> Trouble | None:
     if revision == judged and not (has_failed and _is_asked_again(mirror, last, now)):
         return None
     if has_failed:
-        return Trouble(reason=last["reason"], text=f"the last sync failed: {last['message']}", revision=revision)
+        return Trouble(
+            reason=last["reason"],
+            text=f"the last sync failed: {last['message']}",
+            revision=revision,
+            is_retry=revision == judged,
+        )
     return Trouble(
         reason="SyncMissing",
         text=f"{revision[:12]} is upstream, and no sync has judged it: look at the runs of the DAG "
@@ -141,10 +157,11 @@ def _is_asked_again(mirror: Mirror, failed: Mapping[str, Any], now: datetime) ->
     What was told is not over because nobody tries any more.
     """
     at, judged = _time(failed.get("at")), _time(mirror.judged_under().get("at"))
-    if failed.get("ref") or at is None or judged is None or at <= judged:
+    if at is None or judged is None or at <= judged:
         return False
     known = _seen((mirror.read_record(RECORD) or {}).get("stalled"))
-    return now - at <= _LATELY or bool(known and known.told)
+    is_lately = not failed.get("ref") and now - at <= _LATELY
+    return is_lately or bool(known and known.told and known.is_retry)
 
 
 def _time(text: Any) -> datetime | None:
@@ -195,8 +212,8 @@ def _is_served(folder: Path, revision: str, answer_s: float) -> bool:
 
 
 def _synced_since(mirror: Mirror, known: _Seen) -> bool:
-    at = mirror.judged_under().get("at", "")
-    return bool(at) and datetime.fromisoformat(at) > datetime.fromisoformat(known.since)
+    at = _time(mirror.judged_under().get("at"))
+    return at is not None and at > datetime.fromisoformat(known.since)
 
 
 def _event(mirror: Mirror, kind: Kind, trouble: Trouble, lasts: timedelta) -> Event:

@@ -324,3 +324,12 @@ def test_a_validation_that_takes_too_long_tells_which_files_were_not_imported(tm
         verdict = judge(Subject(revision="r", root=tmp_path), server)
     assert verdict.total == len(verdict.findings) == 6
     assert "not started: the validation has taken more than 1 s" in verdict.findings[-1].message
+
+
+def test_the_scratch_may_lie_in_shared_memory(tmp_path: Path) -> None:
+    (tmp_path / "sane.py").write_text(SANE.replace("DAG_ID", "sane"))
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm") as place,
+        ForkServer(Answers(), scratch=Path(place)) as server,
+    ):
+        assert judge(Subject(revision="r", root=tmp_path), server).findings == ()

@@ -269,7 +269,7 @@ def test_a_name_that_would_end_the_dag_processor_is_a_finding_and_names_of_data_
     good = GOOD.format(name="good", more="")
     assert judged({"good.py": reader + f"open({str(tmp_path / odd) + '.csv'!a}).read()\n" + good}).result == "passed"
     verdict = judged({f"{odd}.py": GOOD.format(name="odd", more="")})
-    assert [(one.rule, one.file) for one in verdict.findings] == [("discovery", r"gr\udcf6\udcdfer.py")]
+    assert [(one.rule, one.place) for one in verdict.findings] == [("discovery", r"gr\udcf6\udcdfer.py")]
     assert [dag.dag_id for dag in verdict.dags] == ["good"]
 
 

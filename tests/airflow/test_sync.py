@@ -113,6 +113,22 @@ def good(name: str) -> dict[str, str | bytes | None]:
     return {f"{name}.py": GOOD.format(name=name), "words.py": "WORD = 1\n"}
 
 
+def test_names_of_odd_bytes_are_published_where_airflow_can_stand_them(
+    upstream: Upstream, mirror: Mirror, run: Callable[..., sync.Outcome]
+) -> None:
+    odd = os.fsdecode(b"gr\xf6\xdfer")
+    reader = f"import os\nopen(os.path.join(os.path.dirname(__file__), {odd!a})).read()\n"
+    first = upstream.push({odd: "1", "one.py": reader + GOOD.format(name="one"), "words.py": "WORD = 1\n"})
+    assert run().result == "published"
+    verdict = mirror.read_verdict(first)
+    assert verdict is not None
+    assert odd in verdict.inputs["one.py"]
+    upstream.push({f"{odd}.py": GOOD.format(name="two")})
+    second = run()
+    assert second.result == "rejected"
+    assert second.findings[0].startswith(r"gr\udcf6\udcdfer.py: the name is not UTF-8")
+
+
 def test_without_its_release_repository_a_revision_is_judged_and_not_published(
     upstream: Upstream, mirror: Mirror, state: State, make_upstream: Callable[[str], Upstream]
 ) -> None:

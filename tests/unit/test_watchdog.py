@@ -145,15 +145,21 @@ def test_syncs_that_fail_in_a_new_environment_are_told_though_upstream_is_quiet(
             mirror.write_record(sync.RECORD, record)
         return look(mirror, folder, START + timedelta(minutes=minute))["stalled"]
 
-    failing = Trouble(reason="ValidatorFailed", text="the last sync failed: no Airflow", revision=revision)
+    failing = Trouble(
+        reason="ValidatorFailed", text="the last sync failed: no Airflow", revision=revision, is_retry=True
+    )
     assert stalled(minute=20, failed_at=19) == failing
     assert stalled(minute=20, failed_at=19, ref="feature") is None
     assert stalled(minute=40, failed_at=19) is None  # somebody's only try
     told(mirror, 20, {**WELL, "stalled": failing})
     told(mirror, 50, {**WELL, "stalled": failing})
     assert stalled(minute=99, failed_at=49) == failing  # told, and nobody tries any more
+    assert stalled(minute=99, failed_at=98, ref="feature") == failing
     judge(mirror, revision, minute=50)
     assert stalled(minute=99, failed_at=49) is None
+    told(mirror, 100, STALLED)
+    told(mirror, 140, STALLED)  # an outage that was told, and a try by hand during it
+    assert stalled(minute=180, failed_at=145) is None
 
 
 def test_an_upstream_that_cannot_be_asked_or_lacks_the_branch_is_trouble(

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+from airlock.text import one_line
 from airlock.verdict import Finding, Verdict
 
 _RED, _YELLOW, _GREEN, _DIM, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
@@ -19,9 +20,8 @@ def text(verdict: Verdict, *, colour: bool = False) -> str:
     lines = [f"{verdict.revision[:12]} {result}{verdict.summary.removeprefix(verdict.result)}"]
     for finding in verdict.findings:
         lines += finding_lines(finding, colour=colour)
-    lines += [f"suppressed ({one.reason}): {line(one.finding)}" for one in verdict.suppressed]
-    lines += verdict.unchecked
-    lines += verdict.changes.lines
+    lines += [f"suppressed ({one_line(one.reason)}): {line(one.finding)}" for one in verdict.suppressed]
+    lines += map(one_line, (*verdict.unchecked, *verdict.changes.lines))
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from airlock import mirror as mirrors, release as releases, source as sources
 from airlock.cli import options, report
 from airlock.errors import UpstreamError, UsageError
 from airlock.release import Release
+from airlock.text import one_line
 
 HELP = "show the verdict on one revision: findings, and what it changes in DAG terms"
 EXAMPLE = "airlock show main"
@@ -48,7 +49,7 @@ def _release_lines(release: Release) -> Iterator[str]:
     yield f"  previous: {(release.previous or 'none')[:12]}; verdict then: {release.summary}"
     yield f"  environment: {release.environment}; pylock.toml: {release.lock[:12] or 'none was published'}"
     for line in release.changes:
-        yield f"  {line}"
+        yield f"  {one_line(line)}"
 
 
 def _revision(mirror: mirrors.Mirror, name: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from airlock import work_tree
 from airlock.cli import formats
 from airlock.errors import UsageError
+from airlock.text import one_line
 
 HELP = "judge a working tree as the stack would: import every DAG file in isolation"
 EXAMPLE = "airlock validate path/to/dag-repository"
@@ -90,7 +91,9 @@ def run(args: argparse.Namespace) -> int:
     print(formats.render(args.format, verdict, _prefix(root)).encode("utf-8", "backslashreplace").decode())
     if verdict.unknown and args.format in ("text", "github"):
         hint = "set AIRFLOW_VAR_... or AIRFLOW_CONN_..., or give --values FILE"
-        print(f"asked for, and not known here: {', '.join(verdict.unknown)}\n    hint: {hint}", file=sys.stderr)
+        print(
+            f"asked for, and not known here: {one_line(', '.join(verdict.unknown))}\n    hint: {hint}", file=sys.stderr
+        )
     return 0 if verdict.result == "passed" else 1
 
 

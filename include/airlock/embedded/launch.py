@@ -155,7 +155,7 @@ def _running(layout: Layout, options: Options, *, say: Callable[[str], None]) ->
     deployment = deployments.read(layout)
     if deployment is None:
         raise _busy(layout)
-    _check(deployment, options, layout)
+    _check(deployments.merged(deployment, **asdict(options)), options, layout)
     given = {name: value for name, value in asdict(options).items() if value is not None}
     given["settings"] = deployments.changed(deployment.settings, options.settings or {})
     differing = [name for name, value in given.items() if getattr(deployment, name) != value]

@@ -44,6 +44,7 @@ _OF_A_PROCESS = re.compile(
     r"(?<![\w./-])/proc/(?P<pid>\d+)/(task/\d+/)?(environ|mem|maps|smaps|cmdline|fd|root|cwd|exe|stack)\b"
 )
 SHARED_MEMORY = "/dev/shm/"  # noqa: S108 - where the C library has semaphores too
+_SAME = re.compile(r"/(\./|/)+")  # ways to write a slash
 _HARMLESS = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
 
 
@@ -69,9 +70,9 @@ def is_own(path: str, scratch: str) -> bool:
 
     Shared memory has no folders: what is left of it has to be removed without walking where others write too.
     """
-    if path.startswith(SHARED_MEMORY):
-        return _sep not in path[len(SHARED_MEMORY) :]
-    return path == scratch or path.startswith((scratch + _sep, *_HARMLESS))
+    if path == scratch or path.startswith((scratch + _sep, *_HARMLESS)):
+        return True
+    return path.startswith(SHARED_MEMORY) and _sep not in path[len(SHARED_MEMORY) :]
 
 
 class Refusals:
@@ -138,7 +139,7 @@ class Refusals:
 
     def _start(self, arguments: tuple[Any, ...]) -> None:
         # A program that is told to read a secret: the kernel would refuse it, but tell nobody.
-        words = " ".join(_words(arguments))
+        words = _SAME.sub(_sep, " ".join(_words(arguments)))
         for process in _OF_A_PROCESS.finditer(words):
             self._read(process[0])
         for secret in self._secrets:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from airlock.text import is_utf8, visible
+from airlock.text import is_utf8
 from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
 from airlock.validate.rules import link
@@ -28,4 +28,5 @@ def find(observed: Observed) -> Iterator[Finding]:
     for name in observed.discovery.files:
         if not is_utf8(name):
             message = "the name is not UTF-8: this ends Airflow's DAG processor, for all DAGs"
-            yield Finding(rule=ID, severity=SEVERITY, file=visible(name), message=message, hint="rename the file")
+            file = observed.relative(observed.folder / name)
+            yield Finding(rule=ID, severity=SEVERITY, file=file, message=message, hint="rename the file")
