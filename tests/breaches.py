@@ -17,7 +17,7 @@ from pathlib import Path
 
 from airlock import project
 
-_COPIED = ("include", "tests", "dags", "plugins", "deploy", "docs", "pyproject.toml")
+_COPIED = ("airlock", "include", "tests", "dags", "plugins", "deploy", "docs", "pyproject.toml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +226,7 @@ DEPLOYMENT = (
 
 def copy(place: Path, edits: Iterable[tuple[str, str, str]] = ()) -> Path:
     """Make a copy of this checkout with some edits, and return its folder."""
+    place.mkdir(parents=True)
     for name in _COPIED:
         here, there = project.ROOT / name, place / name
         if here.is_dir():
