@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,18 @@ class Mirror:
             hint="push it, or follow another one; what is live stays live",
             reason="RefMissing" if self.source.tag or self.source.commit else "BranchMissing",
         )
+
+
+def time_of(record: Mapping[str, Any], name: str) -> datetime | None:
+    """Return a time of a record, in UTC where it names no zone; ``None`` where there is none that can be read.
+
+    Another version of Airlock may have written it.
+    """
+    try:
+        found = datetime.fromisoformat(str(record.get(name)))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def of(state: State, source: Source) -> Mirror:

@@ -13,14 +13,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from airlock import confirm, enquiry, release as releases, sync, upstream
 from airlock.enquiry import Question
 from airlock.errors import AirlockError, ConfigError
-from airlock.mirror import Mirror
+from airlock.mirror import Mirror, time_of
 from airlock.notify.event import Event
 
 VARIABLE = "AIRLOCK_WATCHDOG_MINUTES"
@@ -105,8 +105,9 @@ def changes(
 
 def _seen(record: Mapping[str, Any] | None) -> _Seen | None:
     """Return a trouble that was remembered, as far as this Airlock knows it; ``None`` where that is not enough."""
-    since, seen = (_time((record or {}).get(name)) for name in ("since", "seen"))
-    if not record or since is None or seen is None:
+    record = record or {}
+    since, seen = time_of(record, "since"), time_of(record, "seen")
+    if since is None or seen is None:
         return None
     return _Seen(
         since=since.isoformat(),
@@ -156,21 +157,12 @@ def _is_asked_again(mirror: Mirror, failed: Mapping[str, Any], now: datetime) ->
 
     What was told is not over because nobody tries any more.
     """
-    at, judged = _time(failed.get("at")), _time(mirror.judged_under().get("at"))
+    at, judged = time_of(failed, "at"), time_of(mirror.judged_under(), "at")
     if at is None or judged is None or at <= judged:
         return False
     known = _seen((mirror.read_record(RECORD) or {}).get("stalled"))
     is_lately = not failed.get("ref") and now - at <= _LATELY
     return is_lately or bool(known and known.told and known.is_retry)
-
-
-def _time(text: Any) -> datetime | None:
-    """Return a time of a record; ``None`` where there is none that can be read."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _unserved(mirror: Mirror, folder: Path, now: datetime, answer_s: float) -> Trouble | None:
@@ -212,7 +204,7 @@ def _is_served(folder: Path, revision: str, answer_s: float) -> bool:
 
 
 def _synced_since(mirror: Mirror, known: _Seen) -> bool:
-    at = _time(mirror.judged_under().get("at"))
+    at = time_of(mirror.judged_under(), "at")
     return at is not None and at > datetime.fromisoformat(known.since)
 
 

@@ -60,7 +60,7 @@ class SourceWatcher(BaseEventTrigger):
                 judged = mirror.judged_revision()
                 if judged != looked[0] or time.monotonic() - looked[1] > _ASK_AGAIN_S:
                     looked = (judged, time.monotonic())
-                    opens = await asyncio.to_thread(_opens, mirror)
+                    opens = mirrors.time_of(await asyncio.to_thread(mirror.judged_under), "opens")
                 if failures:
                     self.log.info("source %s: upstream answers again", self.name)
                 failures = 0
@@ -91,12 +91,3 @@ class SourceWatcher(BaseEventTrigger):
         except AirlockError:
             return False  # the next sync says what is wrong
         return any(under.get(name, "") != value for name, value in today.items())
-
-
-def _opens(mirror: Mirror) -> datetime | None:
-    """Return when the last judged revision is to be tried again; ``None`` if not by itself."""
-    try:
-        opens = datetime.fromisoformat(str(mirror.judged_under().get("opens", "")))
-    except ValueError:
-        return None  # mostly there is none; one of another version of Airlock is judged by the next sync
-    return opens if opens.tzinfo else opens.replace(tzinfo=UTC)

@@ -167,7 +167,7 @@ libc.mkdir(b'/dev/shm/airlock-hostile-folder', 0o700)
         "secret refused",
     ),
     "environment_of_judge": (
-        "import os\ntry: os.system('cat /proc/JUDGE/environ >copy')\nexcept OSError: pass",
+        "import os\ntry: os.system('cat //proc/JUDGE/./environ >copy')\nexcept OSError: pass",
         "secret",
         "/environ",
     ),

@@ -86,7 +86,7 @@ class Oversight:
 
     def _has_room_for(self, name: str, call: str) -> bool:
         """Remember shared memory that the child is about to make, as much as can be removed after it."""
-        if not name.startswith(refused.SHARED_MEMORY) or name.startswith(self.scratch):
+        if not name.startswith(refused.SHARED_MEMORY) or name.startswith(self.scratch + os.sep):
             return True
         if call.startswith(_MAKING) and not os.path.lexists(name):
             self._shared.add(name)

@@ -1,10 +1,9 @@
 """The filter of system calls for a child: what is refused, what is pretended, and what the kernel asks about first.
 
 Refused: a look or a signal into other processes, sockets other than Unix ones, and what System V and POSIX have that
-outlives a process. Pretended: a process group of its
-own, so that all that a file starts can be killed at once. Asked about (Linux 5.5): network sockets, and every call
-that changes something on disk, with an answer by ``airlock.validate.oversight``. Machines other than x86-64 and ARM64
-have no filter.
+outlives a process. Pretended: a process group of its own, so that all that a file starts can be killed at once. Asked
+about (Linux 5.5): network sockets, and every call that changes something on disk, with an answer by
+``airlock.validate.oversight``. Machines other than x86-64 and ARM64 have no filter.
 
 Sources: ``seccomp(2)``, ``seccomp_unotify(2)``, the tables of system calls in Linux.
 """
