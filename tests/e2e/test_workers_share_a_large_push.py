@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.deployments import dag_file
-from tests.e2e.deployment import Deployment, Embedded
+from tests.e2e.deployment import Deployment, Embedded, wait_until
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.embedded, pytest.mark.celery]
 SYNC = "airlock_sync_dags"
@@ -40,7 +40,9 @@ def tasks(deployment: Deployment, run_id: str) -> dict[str, list[dict[str, Any]]
 
 
 def last_sync(deployment: Deployment) -> str:
-    return next(run["dag_run_id"] for run in deployment.runs(SYNC) if run["state"] == "success")
+    """Return the newest run of the sync DAG once it has ended, which is a moment after its release is confirmed."""
+    wait_until(lambda: deployment.runs(SYNC)[0]["state"] == "success", "the sync to end", timeout_s=60)
+    return str(deployment.runs(SYNC)[0]["dag_run_id"])
 
 
 def test_a_large_push_is_shared_and_a_small_one_is_not(sharing: Deployment) -> None:
