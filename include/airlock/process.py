@@ -16,6 +16,7 @@ from typing import IO
 from airlock.errors import CommandFailed, CommandTimeout, OperatorError
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s@'\"]+@", re.IGNORECASE)
+_SECRET = re.compile(r"[a-z][a-z0-9+.-]*://[^/@]*:[^/@]*@|https?://[^/@]{20,}@", re.IGNORECASE)  # a token is that long
 _SHOWN_CHARS = 4000
 
 
@@ -37,6 +38,11 @@ class Completed:
 def redact(text: str) -> str:
     """Return ``text`` with the credentials of every URL in it replaced by ``***``."""
     return _CREDENTIALS.sub(r"\g<scheme>***@", text)
+
+
+def holds_secret(url: str) -> bool:
+    """Return whether a URL has a password, or a token in the place of the user's name."""
+    return bool(_SECRET.match(url))
 
 
 def run(

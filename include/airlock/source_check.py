@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airlock.errors import ConfigError
-from airlock.process import redact
+from airlock.process import holds_secret, redact
 
 if TYPE_CHECKING:
     from airlock.source import Source
@@ -50,9 +50,9 @@ def check(source: Source, *, path: str) -> None:
 
 
 def _check_url(url: str, *, path: str, connection: str) -> None:
-    if redact(url) != url and re.search(r"://[^/@]*:[^/@]*@", url):
+    if holds_secret(url):
         raise ConfigError(
-            f"{path}: {redact(url)} holds a password",
+            f"{path}: {redact(url)} holds a password or a token",
             hint=f"put it into an Airflow connection and name it in {connection}",
         )
     if url.startswith("-"):

@@ -65,6 +65,7 @@ def test_the_list_is_read_from_the_configuration_file_of_airflow(tmp_path: Path)
             "[dag_processor] dag_bundle_config_list[0].kwargs.branch: '--upload-pack=x' cannot be",
         ),
         ({"repo_url": "https://dora:s3cret@host/x"}, "kwargs.repo_url: https://***@host/x holds a password"),
+        ({"repo_url": f"https://{'t' * 36}@host/x"}, "kwargs.repo_url: https://***@host/x holds a password or a token"),
         ({"release_url": "https://dora:s3cret@host/x"}, "kwargs.release_url: https://***@host/x holds a password"),
         ({"release_url": "--upload-pack=x"}, "kwargs.release_url: '--upload-pack=x' is not a URL"),
         ({"poll_interval_s": 0.1}, "kwargs.poll_interval_s: 0.1 is too short"),

@@ -14,11 +14,10 @@ from airlock.embedded import sample
 from airlock.embedded.deployment import Deployment
 from airlock.embedded.layout import Layout
 from airlock.errors import CommandTimeout, UpstreamError, UsageError
-from airlock.process import redact
+from airlock.process import holds_secret, redact
 
 _HEADS = "refs/heads/"
 _SHOWN = 10
-_TOKEN_CHARS = 20
 _HINTS = {
     "AuthenticationFailed": "set up git's credentials for it, or name an Airflow connection with --conn-id",
     "HostKeyRefused": "connect once with ssh to accept the host's key",
@@ -30,11 +29,9 @@ def normalised(repo: str) -> str:
 
     Raises ``UsageError`` when it holds a password or a token, or is a path where nothing is.
     """
-    user = re.match(r"[a-z+]+://([^/@]*)@", repo, re.IGNORECASE)
-    is_http = repo.lower().startswith(("http:", "https:"))
-    if user and (":" in user.group(1) or (is_http and len(user.group(1)) >= _TOKEN_CHARS)):
+    if holds_secret(repo):
         raise UsageError(
-            f"--repo {redact(repo)}: the address holds a password, which would be stored and shown",
+            f"--repo {redact(repo)}: the address holds a password or a token, which would be stored and shown",
             hint="put it into an Airflow connection of type git and name it with --conn-id",
             reason="SecretInUrl",
         )
