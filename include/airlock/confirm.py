@@ -33,7 +33,8 @@ _TELL_S = 5.0
 @dataclass(frozen=True, kw_only=True)
 class Patience:
     """How long to wait, in seconds: ``silent_s`` for a DAG processor that says nothing of the release, ``stalled_s``
-    for one that does and stores none of the DAGs that are missing. Airflow kills a parse after 50 s.
+    for one that does and stores none of the DAGs that are missing, from when it speaks (again). Airflow kills a parse
+    after 50 s.
     """
 
     silent_s: float = 180
@@ -120,9 +121,10 @@ def _wait(
         answer = enquiry.answered(folder)
         now = time.monotonic()
         if answer and answer.revision == release.revision and answer.at != newest:
+            was_silent = not newest or now - heard_at > patience.stalled_s / 4
             newest, heard_at, before = answer.at, now, len(watch.pending)
             watch.take(answer)
-            moved_at = now if len(watch.pending) < before else moved_at
+            moved_at = now if was_silent or len(watch.pending) < before else moved_at
             told.tell(watch)
             if watch.faults:
                 return Regression(release=release.number, revision=release.revision, faults=tuple(watch.faults))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -225,6 +226,20 @@ def test_a_dag_that_never_comes_is_a_regression_while_the_dag_processor_answers(
         done = confirm.confirm(folder, mirror, 2, ["etl"], patience=Patience(stalled_s=1.5))
     assert isinstance(done, Regression)
     assert done.faults == ("etl.py: the DAG processor has not stored DAG etl; its import may crash or hang there",)
+
+
+def test_a_dag_processor_that_was_away_gets_its_time_once_it_is_there(
+    folder: Path, mirror: Mirror, released: list[str]
+) -> None:
+    stored = {"etl": Stored(version=released[1], parsed_at=at(99), digest="new")}
+
+    def parse(_: Question, turn: int) -> Answer:
+        time.sleep(1.5 if turn == 1 else 0)
+        return Answer(revision=released[1], at=at(turn), dags=stored if turn > 20 else {}, errors={})
+
+    with processor(folder, parse):
+        done = confirm.confirm(folder, mirror, 2, ["etl"], patience=Patience(silent_s=10, stalled_s=1.2))
+    assert isinstance(done, Confirmation)
 
 
 def test_a_release_that_was_superseded_is_not_confirmed(folder: Path, mirror: Mirror, released: list[str]) -> None:
