@@ -122,6 +122,11 @@ class Mirror:
         blob = git.write_blob(self.path, dumps(dict(under or {})).encode())
         git.move_refs(self.path, [f"update {JUDGED} {revision}", f"update refs/airlock/{_UNDER} {blob}"])
 
+    def forget_judged(self) -> None:
+        """Have the newest revision count as not judged, so that the watcher asks for a sync of it."""
+        if self.judged_revision():
+            git.move_refs(self.path, [f"delete {JUDGED}"])
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Make the repository if need be, and keep every other writer but a fetch out for the time of the block.

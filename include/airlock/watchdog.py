@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from airlock import confirm, enquiry, release as releases, sync, upstream
+from airlock import confirm, enquiry, release as releases, sync, upstream, variant
 from airlock.enquiry import Question
 from airlock.errors import AirlockError, ConfigError
 from airlock.mirror import Mirror, time_of
@@ -25,10 +25,12 @@ from airlock.notify.event import Event
 
 VARIABLE = "AIRLOCK_WATCHDOG_MINUTES"
 RECORD = "watchdog"
+ASKED = "asked-to-confirm"
 Kind = Literal["stalled", "not-picked-up"]
 KINDS: tuple[Kind, ...] = ("stalled", "not-picked-up")
 _DEFAULT_MINUTES = 30
 _PICK_UP = timedelta(minutes=10)  # a sync's own tries to confirm its release take that long
+_MOST_ASKED = 3
 _GAP = timedelta(minutes=35)  # three looks: for longer nobody looked, and the deployment was down
 _LATELY = timedelta(minutes=15)  # the watcher asks for a failed sync again after a minute, and it may take ten to fail
 _ANSWER_S = 30.0
@@ -122,6 +124,30 @@ def remember(mirror: Mirror, record: Mapping[str, Any] | None) -> None:
     if record != mirror.read_record(RECORD):
         with mirror.locked():
             mirror.write_record(RECORD, record)
+
+
+def ask_to_confirm(mirror: Mirror, now: datetime) -> bool:
+    """Have the watcher ask for a sync that confirms what is live, where nobody came to that; tell whether that was due.
+
+    So it is when the task that published it was killed, or its tries to confirm it had ended before the DAG processor
+    was there again. Call it when the DAG processor has the release. A release that cannot be confirmed, as one that is
+    worse than it was judged and stays live, is not asked for without end.
+    """
+    newest = next(iter(releases.history(mirror, limit=1)), None)
+    if newest is None or confirm.is_confirmed(mirror, newest.number):
+        return False
+    judged, published = mirror.judged_revision(), datetime.fromisoformat(newest.published_at)
+    # A sync of another revision would not come to it: the source is on hold, or a newer one waits.
+    if judged is None or variant.upstreams(mirror, newest.revision) != judged or now - published < _PICK_UP:
+        return False
+    asked = mirror.read_record(ASKED) or {}
+    times = asked.get("times") if asked.get("release") == newest.number else 0
+    if not isinstance(times, int) or times >= _MOST_ASKED:
+        return False
+    with mirror.locked():
+        mirror.write_record(ASKED, {"release": newest.number, "times": times + 1})
+        mirror.forget_judged()
+    return True
 
 
 def _due(mirror: Mirror, now: datetime) -> Trouble | None:

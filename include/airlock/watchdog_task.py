@@ -46,6 +46,8 @@ def _look(
         metrics.troubled(name, kind, is_so=trouble is not None)
         if trouble:
             log.warning("source %s, %s: %s: %s", name, kind, trouble.reason, trouble.text)
+    if not troubles["not-picked-up"] and watchdog.ask_to_confirm(mirror, now):
+        log.warning("source %s: nobody has confirmed what is live; the next sync does", name)
     events, record = watchdog.changes(mirror, troubles, now, longest)
     watchdog.remember(mirror, record)
     for event in events:

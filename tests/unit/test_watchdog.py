@@ -249,6 +249,31 @@ def test_the_question_of_a_confirmation_that_waits_is_left_alone(
     assert enquiry.asked(folder) == waiting
 
 
+def test_a_sync_is_asked_for_that_confirms_what_nobody_confirmed(mirror: Mirror, released: datetime) -> None:
+    head = mirror.judged_revision()
+    assert not watchdog.ask_to_confirm(mirror, released - timedelta(minutes=5))
+    for _ in range(3):
+        assert watchdog.ask_to_confirm(mirror, released)
+        assert mirror.judged_revision() is None  # which the watcher sees
+        assert not watchdog.ask_to_confirm(mirror, released)  # it was asked for
+        judge(mirror, str(head))
+    assert not watchdog.ask_to_confirm(mirror, released)  # not without end
+
+
+def test_no_sync_is_asked_for_that_could_not_confirm(
+    mirror: Mirror, released: datetime, upstream: Upstream, fetch: Callable[[], str | None]
+) -> None:
+    newer = upstream.push({"b.py": "1"})
+    fetch()
+    judge(mirror, newer)  # on hold: what is live is not what a sync would bring
+    assert not watchdog.ask_to_confirm(mirror, released)
+    judge(mirror, str(release.live_revision(mirror)))
+    with mirror.locked():
+        mirror.write_record(confirm.RECORD, {"release": 1})
+    assert not watchdog.ask_to_confirm(mirror, released)
+    assert mirror.judged_revision()
+
+
 @pytest.mark.parametrize(("text", "minutes"), [("", 30), ("5", 5), ("0", 0)])
 def test_the_limit_is_a_number_of_minutes(text: str, minutes: int) -> None:
     assert watchdog.limit({watchdog.VARIABLE: text}) == timedelta(minutes=minutes)
