@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -68,7 +69,8 @@ def is_open(name: str) -> bool:
     return approval_task.is_open(name, get_current_context(), os.environ)
 
 
-@task(outlets=[AssetAlias("airlock_release")])
+# A worker that is killed costs a retry, not the answer.
+@task(outlets=[AssetAlias("airlock_release")], retries=2, retry_delay=timedelta(seconds=5))
 def publish(name: str) -> dict[str, Any]:
     """Publish what was approved."""
     from airlock import approval_task

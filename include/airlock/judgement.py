@@ -20,6 +20,7 @@ from airlock.validate.forkserver import ForkServer
 from airlock.validate.judge import Subject
 from airlock.validate.limits import Limits
 from airlock.validate.policy import Policy
+from airlock.validate.rules import duplicate_dag_id
 from airlock.verdict import Verdict, compare
 
 log = logging.getLogger(__name__)
@@ -94,13 +95,14 @@ def of_revision(
     policy = terms.policy()
     composed = tree.composed(mirror.path, revision)
     today = circumstances(mirror, policy, revision)
-    is_known = known and known.is_valid_for(**today) and known.tree == composed
+    owners = _owners(mirror, state)
+    is_known = known and known.is_valid_for(**today) and known.tree == composed and not _has_lost(known, owners)
     if known and is_known and not force:
         log.info("revision %s was judged before under the same circumstances; force judges it again", revision)
         return replace(known, changes=compare(live_verdict, known))
     subject = replace(
         _subject(mirror, revision, server),
-        owners=_owners(mirror, state),
+        owners=owners,
         live=live_verdict,
         policy=policy,
         unfinished=terms.unfinished,
@@ -111,10 +113,24 @@ def of_revision(
     if terms.shares and 0 < 2 * terms.limits.shard_files <= len(look.files):
         raise Postponed(revision, tuple(look.files))
     verdict = replace(judge.conclude(look, server), tree=composed)
+    if revision == live and live_verdict and verdict.result != "passed":
+        verdict = verdict.with_dags_of(live_verdict)
     with mirror.locked():
         mirror.write_verdict(verdict)
     log.info("revision %s %s", revision, verdict.summary)
     return verdict
+
+
+def is_of_today(mirror: Mirror, state: State, verdict: Verdict, terms: Terms) -> bool:
+    """Tell whether a verdict that was given earlier, and waited, may still be published."""
+    today = circumstances(mirror, terms.policy(), verdict.revision)
+    return is_of(verdict, today) and not _has_lost(verdict, _owners(mirror, state))
+
+
+def _has_lost(verdict: Verdict, owners: Mapping[str, str]) -> bool:
+    """Tell whether a DAG of a verdict has come to belong to another bundle since, of which the verdict says nothing."""
+    told = {finding.rule for finding in (*verdict.findings, *(one.finding for one in verdict.suppressed))}
+    return duplicate_dag_id.ID not in told and any(dag.dag_id in owners for dag in verdict.dags)
 
 
 def of_shard(mirror: Mirror, state: State, shard: Shard, server: ForkServer, *, force: bool) -> str:

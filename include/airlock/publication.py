@@ -144,13 +144,17 @@ def _ask(
 ) -> Outcome:
     if request.force:
         question = replace(question, answer="", who="")
-    known = approval.read(mirror)
     with mirror.locked():
+        known = approval.read(mirror)
+        is_new = known is None or not known.is_same(question)
+        if known and not is_new and not request.force:
+            question = known  # somebody may have answered meanwhile
         approval.write(mirror, question)
+    if known and is_new and not known.answer and terms.end:
+        terms.end(mirror.source.name, known.run_id)
     if terms.ask and not question.answer:
         page = approval.page(mirror.source.name, question, verdict.changes.lines)
         # Its run may be there from an earlier time, ended when another question superseded it.
-        is_new = known is None or not known.is_same(question)
         terms.ask(mirror.source.name, question.run_id, page, request.force or is_new)
     message = f"{verdict.summary}; not published: {question}"
     return Outcome(result="waiting", reason="ApprovalNeeded", message=message, changes=verdict.changes.lines, **common)

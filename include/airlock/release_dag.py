@@ -33,7 +33,7 @@ def build(source: Source) -> DAG:
     @dag(
         dag_id=f"airlock_release_{source.name}",
         schedule=None,
-        max_active_runs=1,
+        max_active_runs=16,  # the brake does not wait for an earlier use of it to be confirmed
         catchup=False,
         is_paused_upon_creation=False,
         tags=["airlock"],

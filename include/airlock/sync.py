@@ -99,7 +99,8 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
             outcome = publication.publish(mirror, state, verdict, live, request, terms)
         if live not in (None, revision) and outcome.result != "published" and not request.dry_run:
             outcome = _with_live(outcome, judgement.of_live(mirror, state, str(live), server, terms))
-    if asked == followed and not request.dry_run:
+    # What lost against another release is asked for again: things are not as they were when it was judged.
+    if asked == followed and not request.dry_run and outcome.reason != "LostRace":
         with mirror.locked():
             mirror.mark_judged(
                 asked,
@@ -128,9 +129,10 @@ def _fetch(mirror: Mirror, upstream: credentials.Access) -> None:
 
 
 def publish_approved(source: Source, state: State, question: Question, terms: Terms) -> Outcome:
-    """Publish the revision of a question that a person has approved, unless a hold or a closed window is in the way.
+    """Publish the revision of a question that a person has approved, unless a hold or a closed window is in the way, or
+    what it was judged under is not so any more: then the next sync judges it again, and publishes it as approved.
 
-    Raises ``AirlockError`` as a sync does.
+    Raises ``AirlockError`` as a sync does. That the watcher asks for a sync after one is the caller's.
     """
     mirror = mirrors.of(state, source)
     agreement.try_to_agree(mirror)
@@ -140,9 +142,16 @@ def publish_approved(source: Source, state: State, question: Question, terms: Te
             f"source {source.name}: the verdict on {question.revision[:12]} cannot be read",
             hint=f"airlock sync --ref {question.revision[:12]} judges it again",
         )
+    request = Request(who=question.who, why=question.why)
+    if not judgement.is_of_today(mirror, state, verdict, terms):
+        with mirror.locked():
+            mirror.forget_judged()
+        message = f"{question}; it was judged under other circumstances: the next sync judges it again and publishes it"
+        return Outcome(
+            source=source.name, result="waiting", reason="JudgedBefore", message=message, revision=question.revision
+        )
     live_verdict = mirror.read_verdict(question.live) if question.live else None
     verdict = replace(verdict, changes=compare(live_verdict, verdict))
-    request = Request(who=question.who, why=question.why)
     outcome = publication.publish(mirror, state, verdict, question.live, request, terms)
     if outcome.opens and variant.upstreams(mirror, question.revision) == question.head:
         under = {**mirror.judged_under(), "opens": outcome.opens}

@@ -57,7 +57,7 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str], *, sh
         metrics.synced(mirror, "error", None, time.monotonic() - started)
         fetched = mirror.upstream_revision()
         if fetched and fetched != mirror.judged_revision() and not request.ref and not request.dry_run:
-            forges.tell(mirror, statuses.failed({"source": name, "revision": fetched}, error.reason, _page(context)))
+            forges.tell(mirror, statuses.failed({"source": name, "revision": fetched}, error.reason, page(context)))
         raise
     _tell(outcome, mirror)
     verdict = mirror.read_verdict(outcome.revision) if outcome.revision else None
@@ -66,7 +66,7 @@ def run(name: str, context: Mapping[str, Any], environ: Mapping[str, str], *, sh
     if outcome.result != "published" and not request.dry_run:
         delivery.tell(mirror, outcome.to_json(), context, environ)
     if not request.dry_run:
-        forges.tell(mirror, statuses.judged(outcome.to_json(), _page(context)))
+        forges.tell(mirror, statuses.judged(outcome.to_json(), page(context)))
     return outcome
 
 
@@ -101,8 +101,8 @@ def terms(environ: Mapping[str, str]) -> sync.Terms:
     )
 
 
-def _ask(source: str, run_id: str, page: Mapping[str, Any], again: bool) -> None:  # noqa: FBT001
-    stack.start_run(f"airlock_approval_{source}", run_id, page, again=again)
+def _ask(source: str, run_id: str, shown: Mapping[str, Any], again: bool) -> None:  # noqa: FBT001
+    stack.start_run(f"airlock_approval_{source}", run_id, shown, again=again)
 
 
 def end(source: str, run_id: str) -> None:
@@ -126,27 +126,30 @@ def confirm(
     if document["release"] is None or confirms.is_confirmed(mirror, document["release"]):
         log.info("there is nothing to confirm: %s", document["message"])
         if document["release"] is not None:
-            forges.tell(mirror, statuses.live(document, _page(context)))
+            forges.tell(mirror, statuses.live(document, page(context)))
         return None
     try:
         done = confirms.confirm(state.enquiry(source.name), mirror, document["release"], document["awaited"])
     except AirlockError as error:
-        forges.tell(mirror, statuses.failed(document, error.reason, _page(context)))
+        forges.tell(mirror, statuses.failed(document, error.reason, page(context)))
         raise
     if done is None:
         log.info("release %s was superseded before the DAG processor showed it", document["release"])
+        forges.tell(mirror, statuses.superseded(document, page(context)))
         return None
     if isinstance(done, confirms.Regression):
         healed = heals.heal(mirror, state, done)  # first: a forge may be slow
-        forges.tell(mirror, statuses.withdrawn(document, _page(context)))
+        forges.tell(mirror, statuses.withdrawn(document, page(context)))
         if healed:
             confirms.confirm(state.enquiry(source.name), mirror, healed.release or 0, healed.awaited)
             delivery.tell(mirror, healed.to_json(), context, environ)
         raise heals.error(source.name, done, healed)
     log.info("release %s is in Airflow, %.1f s after it was published", done.release, done.publish_to_live_s)
     metrics.confirmed(source.name, done, context["dag_run"].run_after if document["result"] == "published" else None)
-    delivery.tell(mirror, document, context, environ)
-    forges.tell(mirror, statuses.live(document, _page(context)))
+    # Whoever published it did not come to tell it.
+    told = {**document, "result": "published"} if document["result"] == "unchanged" else document
+    delivery.tell(mirror, told, context, environ)
+    forges.tell(mirror, statuses.live(document, page(context)))
     return asdict(done)
 
 
@@ -158,7 +161,7 @@ def who(context: Mapping[str, Any]) -> str:
     return "webhook" if any((event.extra or {}).get("from_rest_api") for event in events) else "poll"
 
 
-def _page(context: Mapping[str, Any]) -> str:
+def page(context: Mapping[str, Any]) -> str:
     """Return the address of the task in the UI, whose log has the findings."""
     return str(getattr(context["ti"], "log_url", ""))
 

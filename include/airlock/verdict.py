@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from airlock.text import escaped, one_line
@@ -122,6 +122,12 @@ class Verdict:
     def is_valid_for(self, *, environment: str, policy: str, subdir: str) -> bool:
         """Tell whether judging the revision again under these circumstances would give this verdict again."""
         return self.lasting and (self.environment, self.policy, self.subdir) == (environment, policy, subdir)
+
+    def with_dags_of(self, earlier: Verdict) -> Verdict:
+        """Return the verdict with the DAGs of an earlier one on the same revision that could not be seen this time."""
+        seen = {dag.dag_id for dag in self.dags}
+        dags = [*self.dags, *(dag for dag in earlier.dags if dag.dag_id not in seen)]
+        return replace(self, dags=tuple(sorted(dags, key=lambda dag: (dag.dag_id, dag.file))))
 
     @property
     def unknown(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from tests.upstream import Upstream
@@ -16,12 +17,14 @@ from airlock import (
     approval,
     approval_task,
     hold,
+    judgement,
     release as releases,
     resume,
     status,
     sync,
 )
-from airlock.errors import ConfigError, OperatorError
+from airlock.errors import ConfigError, OperatorError, StateError
+from airlock.forge.status import Status
 from airlock.mirror import Mirror
 from airlock.source import Source
 from airlock.state import State
@@ -164,9 +167,16 @@ def test_reject_and_time_out_leave_live_and_nobody_is_asked_again_unless_it_is_f
     asked: list[tuple[str, Mapping[str, Any]]],
     user: Mapping[str, str] | None,
     told: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run()
+    statuses: list[Status] = []
+    monkeypatch.setattr("airlock.forge.delivery.tell", lambda _mirror, status: statuses.append(status))
     reply("Reject", user)
+    why = "by bob" if user else "in time"
+    assert [(one.revision, one.state, one.description) for one in statuses] == [
+        (cut[1], "failure", f"Passed, and not approved {why}")
+    ]
     again = run()
     assert (again.reason, len(asked), releases.live_revision(mirror)) == ("ApprovalNeeded", 1, cut[0])
     assert told in again.message
@@ -322,6 +332,100 @@ def test_an_unreadable_verdict_of_live_disarms_no_guard(
     from airlock import git
 
     git.run(mirror.path, "notes", "--ref=refs/notes/verdicts", "remove", cut[0])
+    assert run().reason == "ApprovalNeeded"
+
+
+def test_what_was_judged_in_another_environment_is_judged_again_before_an_approval_publishes_it(
+    run: Callable[..., sync.Outcome],
+    reply: Callable[..., sync.Outcome | None],
+    cut: tuple[str, str],
+    mirror: Mirror,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run()
+    monkeypatch.setattr(judgement, "environment_digest", lambda: "of the next image")
+    outcome = reply("Approve")
+    assert outcome
+    assert (outcome.result, outcome.reason, releases.live_revision(mirror)) == ("waiting", "JudgedBefore", cut[0])
+    assert mirror.judged_revision() is None  # the watcher asks for a sync
+    assert run().result == "published"
+    newest, verdict = releases.history(mirror)[0], mirror.read_verdict(cut[1])
+    assert verdict
+    assert (newest.kind, newest.who, verdict.environment) == ("approved", "bob", "of the next image")
+
+
+def test_an_approval_whose_publish_fails_is_published_by_the_next_sync(
+    run: Callable[..., sync.Outcome],
+    reply: Callable[..., sync.Outcome | None],
+    cut: tuple[str, str],
+    mirror: Mirror,
+) -> None:
+    run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airlock.tree.materialise", Mock(side_effect=StateError("the disk is full")))
+        with pytest.raises(StateError):
+            reply("Approve")
+    assert (releases.live_revision(mirror), mirror.judged_revision()) == (cut[0], None)
+    assert (run().result, releases.history(mirror)[0].who) == ("published", "bob")
+
+
+def test_an_approval_that_was_killed_after_its_publish_awaits_the_release_when_it_is_tried_again(
+    run: Callable[..., sync.Outcome], reply: Callable[..., sync.Outcome | None], cut: tuple[str, str]
+) -> None:
+    run()
+    assert reply("Approve")
+    again = reply("Approve")
+    assert again
+    assert (again.reason, again.revision, again.release, again.awaited) == ("AlreadyLive", cut[1], 2, ("d",))
+
+
+def test_an_answer_that_comes_while_a_sync_asks_is_kept(
+    run: Callable[..., sync.Outcome],
+    cut: tuple[str, str],
+    mirror: Mirror,
+    asked: list[tuple[str, Mapping[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run()
+    find = approval.of
+
+    def answered_meanwhile(*arguments: Any) -> approval.Question:
+        question = find(*arguments)
+        assert approval.answer(mirror, question.run_id, "approved", "bob")
+        return question
+
+    monkeypatch.setattr(approval, "of", answered_meanwhile)
+    run()
+    question = approval.read(mirror)
+    assert question
+    assert (question.answer, question.who, len(asked)) == ("approved", "bob", 1)
+
+
+def test_a_question_with_other_objections_ends_the_run_of_the_one_before(
+    run: Callable[..., sync.Outcome],
+    cut: tuple[str, str],
+    asked: list[tuple[str, Mapping[str, Any]]],
+    runs_told: list[str],
+) -> None:
+    run()
+    run('[guards]\nprotected = ["a"]\n')
+    (first, _), (second, _) = asked
+    assert runs_told == [f"ask anew {first}", f"end {first}", f"ask anew {second}"]
+
+
+def test_dags_that_fail_in_a_new_environment_do_not_disarm_the_guards(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails = "import os\nif 'BREAKS' in os.environ:\n    raise RuntimeError\n"
+    live = upstream.push({name: fails + str(text) for name, text in files("a", "b", "c", "d").items()})
+    assert run().result == "published"
+    monkeypatch.setenv("BREAKS", "1")
+    monkeypatch.setattr(judgement, "environment_digest", lambda: "of the next image")
+    assert run().reason == "LiveFails"
+    verdict = mirror.read_verdict(live)
+    assert verdict
+    assert [dag.dag_id for dag in verdict.dags] == ["a", "b", "c", "d"]
+    upstream.push({"a.py": None, "b.py": None, "c.py": None, **files("d")})
     assert run().reason == "ApprovalNeeded"
 
 

@@ -257,7 +257,14 @@ def test_a_push_is_pending_then_live_and_a_broken_one_fails(
     assert {body["target_url"] for _, _, body in forge.posted} == {LINK}
     push("from airflow.sdk import DAG\nDAG('etl', schedule=None)\n# again\n")
     forge.answers.append((500, b""))
+    passed = sync_task.run("dags", context, environ)
+    assert passed.result == "published"
+    push("from airflow.sdk import DAG\nDAG('etl', schedule=None)\n# and again\n")
     assert sync_task.run("dags", context, environ).result == "published"
+    sync_task.confirm(passed.to_json(), context, environ)
+    path, _, _ = forge.posted[-1]
+    assert path.endswith(str(passed.revision))
+    assert forge.states[-1] == ("success", "Passed; release 2 was followed by another at once")
 
 
 def test_a_release_is_withdrawn_before_the_forge_is_told(

@@ -377,6 +377,29 @@ def test_a_dag_of_another_source_is_not_taken_over(
     assert outcome.findings == ("etl.py:7: etl is already a DAG of source other [duplicate-dag-id]",)
 
 
+def test_a_dag_that_another_source_has_taken_meanwhile_is_not_published_with_an_old_verdict(
+    make_upstream: Callable[[str], Upstream], state: State, run: Callable[..., sync.Outcome], upstream: Upstream
+) -> None:
+    upstream.push(good("etl"))
+    assert run(dry_run=True).result == "passed"
+    other = make_upstream("other")
+    other.push(good("etl"))
+    sync.run(Source(name="other", repo_url=other.url), state, sync.Request(), Answers())
+    for _ in range(2):
+        assert run().findings == ("etl.py:7: etl is already a DAG of source other [duplicate-dag-id]",)
+
+
+def test_a_sync_that_lost_against_another_release_is_asked_for_again(
+    run: Callable[..., sync.Outcome], upstream: Upstream, mirror: Mirror
+) -> None:
+    revision = upstream.push(good("etl"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(releases, "publish", lambda *_, **__: None)
+        assert run().reason == "LostRace"
+    assert mirror.judged_revision() is None
+    assert (run().result, mirror.judged_revision()) == ("published", revision)
+
+
 def test_an_upstream_that_is_gone_is_an_error_that_is_recorded(
     run: Callable[..., sync.Outcome], upstream: Upstream, state: State, source: Source, mirror: Mirror
 ) -> None:

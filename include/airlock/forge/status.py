@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from airlock.approval import Question
+
 State = Literal["pending", "success", "failure", "error"]
 _LONGEST = 140  # GitHub's limit, the lowest of the three
 
@@ -42,6 +44,17 @@ def judged(outcome: Mapping[str, Any], url: str) -> Status | None:
 def live(outcome: Mapping[str, Any], url: str) -> Status:
     """Return the status of a revision that Airflow has."""
     return _status(outcome, "success", f"Live as release {outcome['release']}", url)
+
+
+def superseded(outcome: Mapping[str, Any], url: str) -> Status:
+    """Return the status of a release that another one followed before Airflow had it."""
+    return _status(outcome, "success", f"Passed; release {outcome['release']} was followed by another at once", url)
+
+
+def refused(source: str, question: Question, url: str) -> Status:
+    """Return the status of a revision that a person did not let go live, or about which nobody answered."""
+    why = f"by {question.who}" if question.who else "in time"
+    return _status({"source": source, "revision": question.revision}, "failure", f"Passed, and not approved {why}", url)
 
 
 def withdrawn(outcome: Mapping[str, Any], url: str) -> Status:
