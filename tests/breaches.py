@@ -121,7 +121,7 @@ UNIT = (
     Breach(
         promise=7,
         what="takes a URL with a password into its settings",
-        edits=(("source_check.py", "if redact(url) != url and", "if not url and"),),
+        edits=(("source_check.py", "if holds_secret(url):", "if not url:"),),
         story="tests/unit/test_source.py::test_a_wrong_setting_is_named_with_its_path",
     ),
     Breach(

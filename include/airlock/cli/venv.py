@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from airlock.cli import options
-from airlock.embedded import layout
+from airlock.embedded import deployment as deployments, layout
 from airlock.errors import UsageError
 from airlock.lockfile import folder, store
 from airlock.lockfile.artifact import Artifact
@@ -18,7 +18,7 @@ from airlock.venv import build, server
 from airlock.venv.build import Built
 
 HELP = "make a virtual environment that equals a deployment's environment"
-EXAMPLE = "airlock venv .venv --from http://127.0.0.1:8080"
+EXAMPLE = "airlock venv ../dags/.venv --from http://127.0.0.1:8080"
 
 _USER = "admin"
 _SHOWN = 20
@@ -36,12 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="address of the deployment (https, or this machine), or a folder with the lockfile's files "
         "(default: the deployment of the state directory)",
     )
-    parser.add_argument("--user", metavar="NAME", help=f"who asks (default: {_USER})")
+    parser.add_argument("--user", metavar="NAME", help=f"who asks (default: $AIRLOCK_USER, or {_USER})")
     parser.add_argument(
         "--password-file",
         metavar="FILE",
         type=Path,
-        help="file with the password (default: $AIRLOCK_TOKEN, $AIRLOCK_PASSWORD, or a local deployment's own)",
+        help="file with the password (default: $AIRLOCK_TOKEN, $AIRLOCK_PASSWORD_FILE, $AIRLOCK_PASSWORD, or what "
+        "the deployment of the state directory has)",
     )
     options.add_state(parser)
     options.add_json(parser)
@@ -75,19 +76,22 @@ def _lockfile(args: argparse.Namespace) -> Artifact:
 
 
 def _credentials(args: argparse.Namespace, state: State) -> server.Credentials:
-    user = args.user or _USER
+    user = args.user or os.environ.get("AIRLOCK_USER") or _USER
     if args.password_file is not None:
         return server.Credentials(user=user, password=_secret(args.password_file))
     if token := os.environ.get("AIRLOCK_TOKEN"):
         return server.Credentials(token=token)
+    if file := os.environ.get("AIRLOCK_PASSWORD_FILE"):
+        return server.Credentials(user=user, password=_secret(Path(file)))
     if password := os.environ.get("AIRLOCK_PASSWORD"):
         return server.Credentials(user=user, password=password)
-    own = layout.of(state).password
-    if user == _USER and server.is_loopback(args.origin) and own.is_file():
-        return server.Credentials(user=user, password=_secret(own))
+    place = layout.of(state)
+    deployed = deployments.read(place)
+    if user == _USER and deployed and server.is_same(args.origin, deployed.url) and place.password.is_file():
+        return server.Credentials(user=user, password=_secret(place.password))
     raise UsageError(
         f"{args.origin} gives its lockfile to logged-in users only",
-        hint="give --user and --password-file, or set AIRLOCK_TOKEN or AIRLOCK_PASSWORD",
+        hint="give --user and --password-file, or set AIRLOCK_TOKEN, AIRLOCK_PASSWORD_FILE or AIRLOCK_PASSWORD",
         reason="NoCredentials",
     )
 

@@ -153,3 +153,8 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_same(url: str, own: str) -> bool:
+    """Tell whether ``url`` is the address of a deployment on this machine, of which ``own`` is one name."""
+    return is_loopback(url) and httpx.URL(url).port == httpx.URL(own).port

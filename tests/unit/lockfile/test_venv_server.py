@@ -12,7 +12,7 @@ from fastapi import Body, FastAPI, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from airlock.cli import main
-from airlock.embedded import layout
+from airlock.embedded import deployment as deployments, layout
 from airlock.errors import AirlockError, OperatorError, StateError, TransientError, UsageError
 from airlock.lockfile import publication
 from airlock.state import State
@@ -196,10 +196,25 @@ def test_the_command_takes_its_credentials_from_the_environment(venv, monkeypatc
     assert venv() == 0
 
 
-def test_the_command_takes_the_password_of_a_local_deployment(venv, tmp_path):
-    own = layout.of(State(root=tmp_path)).password
-    own.parent.mkdir()
-    own.write_text("right\n")
+@pytest.fixture
+def own(tmp_path):
+    """The password file of an embedded deployment, which is on another port."""
+    place = layout.of(State(root=tmp_path))
+    place.password.parent.mkdir()
+    place.password.write_text("right\n")
+    deployments.write(place, deployments.Deployment(port=1))
+    return place
+
+
+def test_the_command_takes_a_password_file_from_the_environment(venv, own, monkeypatch):
+    monkeypatch.setenv("AIRLOCK_PASSWORD_FILE", str(own.password))
+    assert venv() == 0
+    monkeypatch.setenv("AIRLOCK_USER", "somebody")
+    assert venv() == 2
+
+
+def test_the_command_takes_the_password_of_a_local_deployment(venv, own, deployment):
+    deployments.write(own, deployments.Deployment(port=int(deployment.url.rpartition(":")[2])))
     assert venv() == 0
 
 
@@ -208,9 +223,7 @@ def test_the_command_without_credentials_says_which_there_are(venv, capsys):
     assert "hint: give --user and --password-file, or set AIRLOCK_TOKEN" in capsys.readouterr().err
 
 
-def test_the_password_of_a_local_deployment_goes_to_this_machine_only(tmp_path, capsys):
-    own = layout.of(State(root=tmp_path)).password
-    own.parent.mkdir()
-    own.write_text("right\n")
+def test_the_password_of_a_local_deployment_goes_to_that_deployment_only(venv, own, tmp_path, capsys):
+    assert venv() == 2
     assert main(["venv", str(tmp_path / "v"), "--from", "https://flow.example", "--state", str(tmp_path)]) == 2
     assert "to logged-in users only" in capsys.readouterr().err
