@@ -11,6 +11,22 @@ from pathlib import Path
 _LONG = 2048  # bytes: half of what a path may have
 
 
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file, for names that somebody else made up too: what no path can be is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether there is a folder, as `is_file` does."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     """Yield each folder from there down with the names of its folders and of all else, as ``os.walk`` does.
 

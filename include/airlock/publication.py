@@ -37,7 +37,7 @@ def _touched(mirror: Mirror, verdict: Verdict, live: str | None) -> tuple[str, .
         return tuple(verdict.inputs)
     before, after = tree.entries(mirror.path, live), tree.entries(mirror.path, verdict.revision)
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-    return tuple(file for file, inputs in verdict.inputs.items() if changed & {file, *inputs})
+    return verdict.affected_by(changed)
 
 
 def awaited_dags(verdict: Verdict, files: tuple[str, ...]) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -91,8 +92,9 @@ class Changes:
 class Verdict:
     """The outcome for one revision in one environment.
 
-    ``inputs`` maps each DAG file to the files of the revision that its import read, ``asked`` to the variables and
-    connections that it asked Airflow for. ``judged_at`` is an ISO 8601 time.
+    ``inputs`` maps each DAG file to the files of the revision that its import read or asked about, and as ``folder/``
+    to those that it listed; ``asked`` to the variables and connections that it asked Airflow for.
+    ``judged_at`` is an ISO 8601 time.
     ``environment`` is the digest of what was installed when the revision was judged, ``policy`` of the deployment's
     policy (empty: none), and ``subdir`` is the folder that held the DAG files. ``tree`` names the tree that was
     judged where it is another than the commit's own. ``unchecked`` says which rules could not
@@ -122,6 +124,18 @@ class Verdict:
     def is_valid_for(self, *, environment: str, policy: str, subdir: str) -> bool:
         """Tell whether judging the revision again under these circumstances would give this verdict again."""
         return self.lasting and (self.environment, self.policy, self.subdir) == (environment, policy, subdir)
+
+    def affected_by(self, changed: AbstractSet[str]) -> tuple[str, ...]:
+        """Return the DAG files that a change of these paths affects; a path that is a folder means all below it.
+
+        So git names a submodule, and a link to a folder.
+        """
+        looked_at = changed | {f"{posixpath.dirname(path)}/" for path in changed}
+
+        def is_touched(name: str) -> bool:
+            return name in looked_at or not changed.isdisjoint(_folders(name))
+
+        return tuple(file for file, names in self.inputs.items() if any(map(is_touched, (file, *names))))
 
     def with_dags_of(self, earlier: Verdict) -> Verdict:
         """Return the verdict with the DAGs of an earlier one on the same revision that could not be seen this time."""
@@ -235,6 +249,12 @@ def _differences(before: Dag, after: Dag) -> list[str]:
     told += _set_differences("inlet", before.inlets, after.inlets)
     told += _set_differences("outlet", before.outlets, after.outlets)
     return told or ["details of tasks or parameters"]
+
+
+def _folders(name: str) -> Iterator[str]:
+    """Yield the folders that a path lies in, the nearest first."""
+    while (name := posixpath.dirname(name)).strip("/"):
+        yield name
 
 
 def _set_differences(name: str, before: Iterable[str], after: Iterable[str]) -> list[str]:

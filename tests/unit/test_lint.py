@@ -70,6 +70,26 @@ def test_one_process_reads_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(started) == 1
 
 
+def test_comments_do_not_switch_it_off(tmp_path: Path) -> None:
+    lines = OLD.splitlines()
+    (tmp_path / "etl.py").write_text("# ruff: noqa\n" + "\n".join(f"{line}  # noqa" if line else "" for line in lines))
+    assert {code for _, _, code in codes(tmp_path, "etl.py")} == {"AIR301", "AIR311"}
+
+
+def test_a_file_that_ends_ruff_is_told_and_the_others_are_checked(tmp_path: Path) -> None:
+    names = [f"etl_{number}.py" for number in range(5)]
+    for name in names:
+        (tmp_path / name).write_text(OLD)
+    (tmp_path / "deep.py").write_text(f"x = {'+'.join('1' * 300_000)}\n")
+    found = codes(tmp_path, *names, "deep.py")
+    assert ("deep.py", 1, "AIR3") in found
+    assert len(found) == 2 * len(names) + 1
+
+
+def test_names_that_no_path_can_be_are_left_out(tmp_path: Path) -> None:
+    assert codes(tmp_path, "a" * 300 + ".py", "a\0.py") == []
+
+
 def test_a_ruff_that_fails_is_said_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "etl.py").write_text(OLD)
     monkeypatch.setattr(lint, "_COMMAND", ("no-such-command",))

@@ -67,3 +67,10 @@ def test_findings_of_no_file_and_of_changed_files_that_give_no_dag_stay() -> Non
     assert narrow(one, {"requirements.txt"}, set()).findings == findings
     assert narrow(one, {"c.py"}, set()).findings == findings[:1]
     assert narrow(one, {"c.py"}, set()).suppressed == ()
+
+
+def test_a_change_of_a_folder_is_one_of_all_below_it_and_a_new_file_one_of_who_listed_its_folder() -> None:
+    one = verdict("1", inputs={"a.py": ("lib/x/helper.py",), "b.py": ("config/",), "c.py": ("/",)})
+    assert affected(one, {"lib"}, set()) == {"a.py", "c.py"}  # a submodule, or a link
+    assert affected(one, {"config/new.yaml"}, set()) == {"b.py"}
+    assert affected(one, {"new.py"}, set()) == {"c.py"}

@@ -251,3 +251,22 @@ def test_a_wrong_policy_of_the_deployment_is_for_its_operator(tmp_path: Path, co
         path.write_text(content)
     with pytest.raises(ConfigError, match=r"AIRLOCK_POLICY: .*policy\.toml"):
         policies.from_environment({"AIRLOCK_POLICY": str(path)})
+
+
+def test_an_option_of_the_deployment_alone_makes_its_rule_one_that_no_repository_loosens() -> None:
+    deployment, _ = policies.parse(
+        '[rules.retries]\nat_least = 2\n[rules.tags]\nrequired = ["team:*"]\nseverity = "off"\n'
+    )
+    repository, _ = policies.parse(
+        '[rules.retries]\nseverity = "off"\n[rules.tags]\nseverity = "off"\n'
+        '[[exceptions]]\nrule = "retries"\npath = "*"\nreason = "no"\n'
+    )
+    both = Policies(repository=repository, deployment=deployment)
+    assert (both.is_off("retries"), both.level("retries", "a.py")) == (False, "error")
+    assert both.is_off("tags")  # the deployment says so itself
+
+
+def test_a_policy_that_is_a_link_to_itself_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "airlock.toml").symlink_to("airlock.toml")
+    _, (fault,) = policies.of_repository(tmp_path, Policy())
+    assert fault.message == "must be a file of the repository"

@@ -65,3 +65,9 @@ def test_an_installed_provider_that_lacks_the_module_is_not_missing(tmp_path: Pa
     seen = observed(tmp_path, outcome(errors=error("airflow.providers.standard.operators.bsh")), installed=installed)
     assert list(missing_package.find(seen)) == []
     assert len(list(import_error.find(seen))) == 1
+
+
+def test_a_name_that_no_file_can_have_is_a_finding_like_any_other(tmp_path: Path) -> None:
+    error = f"ModuleNotFoundError: No module named '{'a' * 300}'\n"
+    one = outcome(errors={"etl.py": error})
+    assert [finding.rule for finding in missing_package.find(observed(tmp_path, one))] == ["missing-package"]

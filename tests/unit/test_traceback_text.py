@@ -56,3 +56,7 @@ def test_a_group_of_exceptions_still_gives_a_message() -> None:
         "    +------------------------------------\n"
     )
     assert read(text, root=ROOT, file="etl.py").message
+
+
+def test_a_message_of_many_empty_lines_is_read_at_once() -> None:
+    assert read("ValueError: " + "\n" * 300_000 + "end", root=ROOT, file="etl.py").message == "end"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from airlock.lockfile import distributions
 from airlock.text import is_utf8, visible
-from airlock.validate import imports
+from airlock.validate import imports, inputs
 from airlock.validate.cache import Cache, Given, Remembered
 from airlock.validate.forkserver import ForkServer
 from airlock.validate.outcome import Discovery, Observed
@@ -158,7 +158,7 @@ def conclude(look: Look, server: ForkServer, *, progress: Callable[[int, int], N
         findings=tuple(_hinted(_redacted(finding, server), subject.left_out) for finding in ruling.findings),
         suppressed=tuple(replace(one, finding=_redacted(one.finding, server)) for one in ruling.suppressed),
         unchecked=ruling.unchecked,
-        inputs={outcome.file: outcome.inputs for outcome in observed.outcomes},
+        inputs=inputs.of(observed),
         asked={outcome.file: tuple(map(str, outcome.asked)) for outcome in observed.outcomes if outcome.asked},
     )
     return replace(verdict, changes=compare(subject.live, verdict))

@@ -25,10 +25,11 @@ def affected(verdict: Verdict, changed: AbstractSet[str], deleted: AbstractSet[s
     failed = {finding.file for finding in verdict.findings if finding.rule in _FAILURES}
     ended_badly = {finding.file for finding in verdict.findings if finding.rule in _BAD_ENDS}
     folders = {posixpath.dirname(path) for path in deleted}
+    touched = frozenset(verdict.affected_by(changed))
     return frozenset(
         file
         for file, inputs in verdict.inputs.items()
-        if changed & {file, *inputs}
+        if file in touched
         or (deleted and file in failed)
         or (changed and file in ended_badly)
         or any(posixpath.dirname(path) in folders and path != file for path in inputs)

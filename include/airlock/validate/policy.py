@@ -31,6 +31,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from airlock import folders
 from airlock.errors import ConfigError
 from airlock.guards import settings as guards
 from airlock.validate import rules
@@ -73,6 +74,10 @@ class Policy:
             return ""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
+    def demanded(self, rule: str) -> Level:
+        """Return how much a finding weighs where this is the deployment's policy: also to set an option is to ask."""
+        return self.severities.get(rule, rules.BY_ID[rule].SEVERITY if rule in self.options else "off")
+
     def exemption(self, rule: str, file: str | None) -> Exemption | None:
         """Return the exception that covers a finding."""
         return next((one for one in self.exceptions if one.covers(rule, file)), None)
@@ -87,14 +92,12 @@ class Policies:
 
     def is_off(self, rule: str) -> bool:
         """Tell whether a rule is off for every file."""
-        return self._asked(rule) == "off" and self.deployment.severities.get(rule, "off") == "off"
+        return self._asked(rule) == "off" and self.deployment.demanded(rule) == "off"
 
     def level(self, rule: str, file: str | None) -> Level:
         """Return how much a finding of ``rule`` about ``file`` weighs: ``off`` when it is excepted."""
         repository: Level = "off" if self.repository.exemption(rule, file) else self._asked(rule)
-        deployment: Level = (
-            "off" if self.deployment.exemption(rule, file) else self.deployment.severities.get(rule, "off")
-        )
+        deployment = "off" if self.deployment.exemption(rule, file) else self.deployment.demanded(rule)
         return max(repository, deployment, key=_LEVELS.index)
 
     def options(self) -> dict[str, dict[str, Any]]:
@@ -134,7 +137,7 @@ def of_repository(root: Path, deployment: Policy) -> tuple[Policies, tuple[Fault
             is_error=False,
         )
         for number, one in enumerate(policy.exceptions)
-        if deployment.severities.get(one.rule, "off") != "off"
+        if deployment.demanded(one.rule) != "off"
     )
     return Policies(repository=policy, deployment=deployment), (*faults, *useless)
 
@@ -267,7 +270,7 @@ class _Reader:
 
 
 def _read(path: Path, root: Path) -> tuple[str, Fault | None]:
-    if not path.resolve().is_relative_to(root.resolve()) or not path.is_file():
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)) or not folders.is_file(path):
         return "", Fault(message="must be a file of the repository")
     try:
         data = path.read_bytes()

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from airlock import folders
 from airlock.validate.option import Option
 from airlock.validate.outcome import Observed
 from airlock.validate.rules import traceback_text
@@ -98,7 +99,7 @@ def _in_repository(observed: Observed, top: str) -> bool:
     """Tell whether the repository has a module of that name, though perhaps not where an import looks for it."""
     places: list[Path] = [observed.folder, observed.root, *observed.folder.parents]
     return any(
-        (place / f"{top}.py").exists() or (place / top).is_dir()
+        folders.is_file(place / f"{top}.py") or folders.is_folder(place / top)
         for place in places
         if place.is_relative_to(observed.root)
     )
