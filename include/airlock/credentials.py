@@ -98,6 +98,7 @@ def _enter(stack: ExitStack, context: AbstractContextManager[Any]) -> None:
 def _unusable(subject: str, conn_id: str, error: Exception) -> ConfigError:
     return ConfigError(
         f"{subject}: connection {conn_id!r} is not usable: {error}",
-        hint="make a connection of type git with this id in Airflow (Admin, Connections)",
+        hint="make a connection of type git with this id in Airflow (Admin, Connections), or set "
+        f"AIRFLOW_CONN_{conn_id.upper()} in the environment of the deployment",
         reason="ConnectionUnusable",
     )

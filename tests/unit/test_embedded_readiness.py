@@ -35,6 +35,7 @@ class FakeAirflow:
     def __init__(self, port: int) -> None:
         self.port = port
         self.answers: dict[str, Any] = {}
+        self.on_run: Callable[[], None] = lambda: None
 
     def report(self, **heartbeats: float) -> None:
         """Let every component be healthy, its last heartbeat at a time (now, unless given)."""
@@ -53,6 +54,8 @@ def airflow() -> Iterator[FakeAirflow]:
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             found = fake.answers.get(f"{self.command} {self.path.split('?')[0]}")
+            if self.path.endswith("/dagRuns"):
+                fake.on_run()
             body = json.dumps(found).encode()
             self.send_response(404 if found is None else 200)
             self.send_header("Content-Length", str(len(body)))
@@ -300,6 +303,25 @@ def test_an_error_of_the_first_sync_is_the_error_of_up(
     with pytest.raises(OperatorError, match="error!") as caught:
         await_release(state, layout, deployment)
     assert caught.value.reason == "SubdirMissing"
+
+
+def test_a_sync_is_started_where_none_begins(
+    state: State,
+    layout: Layout,
+    deployment: Deployment,
+    mirror: Mirror,
+    airflow: FakeAirflow,
+    supervise: Callable[..., Supervision],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(readiness, "_ASK_S", 0.2)
+    supervise()
+    airflow.answers["POST /auth/token"] = {"access_token": "t"}
+    monkeypatch.setattr(airflow, "on_run", lambda: write_sync(mirror, "error", "ConnectionUnusable"))
+    airflow.answers["POST /api/v2/dags/airlock_sync_dags/dagRuns"] = {"dag_run_id": "manual"}
+    with pytest.raises(OperatorError) as caught:
+        await_release(state, layout, deployment)
+    assert caught.value.reason == "ConnectionUnusable"
 
 
 def test_an_error_of_an_earlier_run_is_not(

@@ -41,6 +41,13 @@ def has_parsed(deployment: Deployment, access_token: str, *, bundle: str, versio
     return any(_epoch(dag.get("last_parsed_time")) >= since for dag in (answer or {}).get("dags", []))
 
 
+def start_run(deployment: Deployment, access_token: str, dag_id: str) -> bool:
+    """Start a run of a DAG with its usual parameters; tell whether Airflow took that."""
+    body: dict[str, Any] = {"conf": {}, "logical_date": None}
+    answer = _call(deployment, "POST", f"/api/v2/dags/{dag_id}/dagRuns", body=body, access_token=access_token)
+    return answer is not None
+
+
 def _is_healthy(component: Mapping[str, Any], key: str, since: float) -> bool:
     return component.get("status") == "healthy" and _epoch(component.get(f"latest_{key}_heartbeat")) >= since
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from airlock import mirror as mirrors, status
+from airlock.api import sync_dag_id
 from airlock.embedded import health, layout as layouts, logs, supervision
 from airlock.embedded.deployment import SOURCE, Deployment
 from airlock.embedded.layout import Layout
@@ -21,6 +22,7 @@ from airlock.status import SourceStatus
 GIVE_UP_S = 300.0
 _PAUSE_S = 0.5
 _SETTLE_S = 20.0
+_ASK_S, _ASK_AGAIN_S = 15.0, 120.0
 _CRASHES = 4
 _TAIL_LINES = 12
 
@@ -55,14 +57,20 @@ def await_healthy(layout: Layout, deployment: Deployment, *, on_running: Callabl
 def await_release(state: State, layout: Layout, deployment: Deployment, *, password: str) -> Outcome:
     """Return when a release is served, or when the first revision was judged and is none.
 
-    A release from before a restart counts when the DAG processor has parsed it again. Raises ``OperatorError`` when the
-    first sync ends with an error, or after ``GIVE_UP_S`` seconds.
+    A release from before a restart counts when the DAG processor has parsed it again. Where no sync begins, as when
+    upstream cannot be asked, one is started: it says why. Raises ``OperatorError`` when the first sync ends with an
+    error, or after ``GIVE_UP_S`` seconds.
     """
     source = deployment.source(layout)
     access_token: str | None = None
     settled_s = time.monotonic() + _SETTLE_S
+    ask_s = time.monotonic() + _ASK_S
     for record in _attended(layout):
         now = status.read_source(state, source)
+        if now.live is None and time.monotonic() >= ask_s:
+            access_token = access_token or health.token(deployment, password)
+            is_asked = access_token and health.start_run(deployment, access_token, sync_dag_id(source))
+            ask_s = time.monotonic() + (_ASK_AGAIN_S if is_asked else _PAUSE_S)
         if now.live is not None:
             access_token = access_token or health.token(deployment, password)
             if access_token and _is_served(state, source, now, deployment, access_token, since=record.started_at):
