@@ -270,3 +270,14 @@ def test_a_policy_that_is_a_link_to_itself_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "airlock.toml").symlink_to("airlock.toml")
     _, (fault,) = policies.of_repository(tmp_path, Policy())
     assert fault.message == "must be a file of the repository"
+
+
+def test_a_rule_that_fails_rejects_whatever_the_policy_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("surprise")
+
+    monkeypatch.setattr(rules.BY_ID["deprecated-api"], "find", fail)
+    policy, _ = policies.parse('[rules.deprecated-api]\nseverity = "warning"\n')
+    (finding,) = apply(observed(tmp_path, outcome()), Policies(repository=policy)).findings
+    assert (finding.rule, finding.severity) == ("deprecated-api", "error")
+    assert "RuntimeError: surprise" in finding.message

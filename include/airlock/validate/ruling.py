@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 from airlock.validate import rules
 from airlock.validate.outcome import Observed
 from airlock.validate.policy import Policies
 from airlock.verdict import Finding, Suppressed
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,13 @@ def apply(observed: Observed, policies: Policies) -> Ruling:
             continue
         if rule.ID in rules.NEED_TO_KNOW and (why := rules.NEED_TO_KNOW[rule.ID](observed)):
             unchecked.append(f"{rule.ID}: not checked: {why}")
-        for finding in rule.find(observed):
+        try:
+            found = list(rule.find(observed))
+        except Exception as error:
+            log.exception("rule %s failed", rule.ID)
+            findings.append(_failure(rule, error))
+            continue
+        for finding in found:
             level = policies.level(rule.ID, finding.file)
             exemption = policies.repository.exemption(rule.ID, finding.file)
             if level != "off":
@@ -46,4 +55,16 @@ def apply(observed: Observed, policies: Policies) -> Ruling:
         suppressed=tuple(suppressed),
         unchecked=tuple(unchecked),
         lasting=not any(finding.rule in rules.OF_THE_MOMENT for finding in findings),
+    )
+
+
+def _failure(rule: rules.Rule, error: Exception) -> Finding:
+    """Return the finding of a rule that cannot stand what a file did: such a revision is not published, whatever the
+    policies say.
+    """
+    return Finding(
+        rule=rule.ID,
+        severity="error",
+        message=f"the rule failed on what a file of this revision did: {type(error).__name__}: {error}",
+        hint="a defect of Airlock: the log has the traceback; report it, and undo what is new in this revision",
     )
