@@ -196,12 +196,13 @@ def is_sha(text: str) -> bool:
 def commit_of(repository: Path, expression: str) -> str | None:
     """Return the commit that a ref or object name of ``repository`` means, ``None`` if there is none.
 
-    Raises ``CommandFailed`` when git could not look: that is not the same as nothing being there.
+    Raises ``CommandFailed`` when git could not look, and where the repository is damaged: that is not the same as
+    nothing being there.
     """
     try:
         return run(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{expression}^{{commit}}").text
     except CommandFailed as error:
-        if error.status == 1:
+        if error.status == 1 and not refusal.is_damage(error.stderr):
             return None
         raise
 
@@ -218,13 +219,15 @@ def around(folder: Path) -> tuple[Path, Path] | None:
 
 
 def read_blob(repository: Path, name: str) -> bytes | None:
-    """Return the content of a blob, ``None`` when ``name`` means no blob."""
+    """Return the content of a blob, ``None`` when ``name`` means no blob, or one that is not there any more.
+
+    Raises ``CommandFailed`` when git could not look, and where what it finds is damaged.
+    """
     try:
         return run(repository, "cat-file", "blob", name).stdout
     except CommandFailed as error:
-        if repository.exists() and re.search(
-            r"not a valid object|bad file|does not exist|bad object", error.stderr, re.IGNORECASE
-        ):
+        is_none = re.search(r"not a valid object|bad file|does not exist|bad object", error.stderr, re.IGNORECASE)
+        if is_none and repository.exists() and "error: " not in error.stderr:  # which it says of a pack that is damaged
             return None
         raise
 

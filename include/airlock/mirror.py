@@ -10,6 +10,7 @@ branch that a sync brought to its end.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,15 +19,18 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from airlock import following, git, locks, pointer
-from airlock.errors import UpstreamError
+from airlock import following, git, locks, pointer, refusal
+from airlock.errors import CommandFailed, UpstreamError
 from airlock.source import Source
 from airlock.state import State
 from airlock.verdict import Verdict, dumps, from_json
 
+log = logging.getLogger(__name__)
+
 JUDGED = "refs/airlock/judged"
 _UNDER = "judged-under"
 _VERDICTS = "refs/notes/verdicts"
+_NO_NOTE = ("no note found", "failed to resolve")  # the latter of a revision that is not here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +85,25 @@ class Mirror:
         )
 
     def read_verdict(self, revision: str) -> Verdict | None:
-        """Return the newest verdict for a revision, ``None`` when there is none."""
-        completed = git.run(self.path, "notes", f"--ref={_VERDICTS}", "show", revision, check=False)
-        if completed.status != 0:
+        """Return the newest verdict for a revision, ``None`` when there is none.
+
+        One that is damaged counts as none: the revision is judged again, which replaces it; where that cannot be
+        written either the sync makes the mirror again. Raises ``CommandFailed`` and ``CommandTimeout`` when git could
+        not look.
+        """
+        if not self.exists():
             return None
         try:
-            return from_json(json.loads(completed.stdout))
+            # Not ``notes show``: that reads files of ``live`` too.
+            note = git.run(self.path, "notes", f"--ref={_VERDICTS}", "list", revision).text
+            return from_json(json.loads(git.run(self.path, "cat-file", "blob", note).stdout))
+        except CommandFailed as error:
+            if error.status > 0 and any(words in error.stderr for words in _NO_NOTE):
+                return None
+            if error.status < 0 or not refusal.is_damage(error.stderr):
+                raise
+            log.warning("%s: the verdict on %s cannot be read any more: %s", self.subject, revision, error.stderr)
+            return None
         except ValueError:
             return None  # written by another version of Airlock: the revision is judged again
 

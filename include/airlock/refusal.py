@@ -8,7 +8,16 @@ from airlock.errors import AirlockError, StateError, UpstreamError
 from airlock.process import redact
 
 _DISK = r"no space left on device|read-only file system|unable to (create|write)|insufficient permission"
-_DAMAGE = r"bad object|corrupt|unable to read|object file .* is empty|did not send all necessary objects"
+# What git says of its own objects: emptied, cut off, overwritten or gone, loose or in a pack. A disk that does not
+# answer is no damage.
+_DAMAGE = (
+    r"bad (tree )?object|corrupt|unable to (read|stream)|object file .* is empty|did not send all necessary objects"
+    r"|missing (blob|tree|commit|tag)? ?object|not a tree object|failed to unpack tree object|failed to read object"
+    r"|failed to read notes tree|could not read [0-9a-f]{40}|ambiguous argument '[0-9a-f]{40,}\^\{tree\}'|: bad file"
+    r"|reference broken|ignoring broken ref|packfile .* does not match index|far too short to be a packfile"
+    r"|not a GIT packfile|index file .* is too small|wrong index v\d file size|non-monotonic index"
+)
+_NO_ANSWER = r"input/output error|stale file handle|too many open files|cannot allocate memory|out of memory"
 # Statuses only where git says that they are some: an address or a commit may hold the same digits.
 _REASONS = (
     ("HostKeyChanged", r"remote host identification has changed"),
@@ -39,6 +48,13 @@ _HINTS = {
 }
 
 
+def is_damage(text: str) -> bool:
+    """Tell whether git, by what it wrote to standard error, cannot read objects or refs of the repository at hand."""
+    if re.search(f"{_DISK}|{_NO_ANSWER}", text, re.IGNORECASE):
+        return False
+    return re.search(_DAMAGE, text, re.IGNORECASE) is not None
+
+
 def error(stderr: bytes, *, subject: str, action: str) -> AirlockError:
     """Return the error for what git said: ``UpstreamError`` with a reason of its own for each known cause, or
     ``StateError`` where it is our disk or our mirror (``MirrorDamaged``) that failed.
@@ -49,7 +65,7 @@ def error(stderr: bytes, *, subject: str, action: str) -> AirlockError:
         return StateError(
             f"{subject}: git cannot write to the state directory: {text}", hint="free space, or check the permissions"
         )
-    if re.search(_DAMAGE, here, re.IGNORECASE):
+    if is_damage(here):
         return StateError(f"{subject}: the mirror is damaged: {text}", reason="MirrorDamaged")
     reason = next((name for name, words in _REASONS if re.search(words, text, re.IGNORECASE)), "UpstreamUnavailable")
     return UpstreamError(f"{subject}: {action} failed: {text}", hint=_HINTS[reason], reason=reason)
