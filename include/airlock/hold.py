@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from pathlib import Path
 
-from airlock import git
+from airlock import git, pointer, refusal
+from airlock.errors import CommandFailed
 from airlock.mirror import JUDGED, Mirror
 from airlock.verdict import dumps
 
 RECORD = "hold"
-_REF = f"refs/airlock/{RECORD}"
+REF = f"refs/airlock/{RECORD}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hold:
-    """Who put a source on hold, why, and since when (ISO 8601, UTC)."""
+    """Who put a source on hold, why, and since when (ISO 8601, UTC; empty where that is not known)."""
 
     who: str
     why: str
     since: str
 
     def __str__(self) -> str:
-        return f"on hold since {self.since[:19]}Z by {self.who}" + (f": {self.why}" if self.why else "")
+        since = f" since {self.since[:19]}Z" if self.since else ""
+        return f"on hold{since} by {self.who}" + (f": {self.why}" if self.why else "")
 
     def line(self, mirror: Mirror) -> str:
         """Return the line of ``git.move_refs`` that puts the source on hold; its blob is written already."""
-        return f"update {_REF} {git.write_blob(mirror.path, dumps(asdict(self)).encode())}"
+        _mend(mirror)
+        return f"update {REF} {git.write_blob(mirror.path, dumps(asdict(self)).encode())}"
+
+
+DAMAGED = Hold(who="unknown", why="the record of the hold was damaged", since="")
 
 
 def new(who: str, why: str) -> Hold:
@@ -37,10 +44,39 @@ def new(who: str, why: str) -> Hold:
 def read(mirror: Mirror) -> Hold | None:
     """Return the hold of a source, ``None`` when publishing goes on by itself.
 
-    A record that an older or newer Airlock wrote holds too, with what is known of it.
+    A record that an older or newer Airlock wrote holds too, with what is known of it, and one that cannot be read any
+    more as `DAMAGED`. Raises ``CommandFailed`` and ``CommandTimeout`` when git could not look.
     """
-    record = mirror.read_record(RECORD)
-    return Hold(**{field.name: str(record.get(field.name, "")) for field in fields(Hold)}) if record else None
+    try:
+        record = mirror.read_record(RECORD)
+    except CommandFailed as error:
+        if error.status < 0 or not refusal.is_damage(error.stderr):
+            raise
+        record = None
+    if record:
+        return Hold(**{field.name: str(record.get(field.name, "")) for field in fields(Hold)})
+    return DAMAGED if is_there(mirror.path) else None
+
+
+def is_there(repository: Path) -> bool:
+    """Tell whether there is a hold in a repository, whatever state its record and its ref are in."""
+    return _is_broken(repository) or pointer.read(repository, REF) is not None
+
+
+def _is_broken(repository: Path) -> bool:
+    try:
+        return not git.is_sha((repository / REF).read_text(encoding="ascii", errors="replace").strip())
+    except FileNotFoundError:
+        return False
+
+
+def _mend(mirror: Mirror) -> None:
+    """Give a ref whose file is damaged, which git neither moves nor deletes, a record to point to."""
+    if _is_broken(mirror.path):
+        file = mirror.path / REF
+        beside = file.with_name(f"{file.name}.lock")  # the next writer removes what a crash leaves
+        beside.write_text(git.write_blob(mirror.path, dumps(asdict(DAMAGED)).encode()) + "\n", encoding="ascii")
+        beside.replace(file)
 
 
 def put(mirror: Mirror, hold: Hold) -> Hold:
@@ -61,6 +97,7 @@ def remove(mirror: Mirror) -> Hold | None:
     """
     present = read(mirror)
     if present:
+        _mend(mirror)
         judged = [f"delete {JUDGED}"] if mirror.judged_revision() else []
-        git.move_refs(mirror.path, [f"delete {_REF}", *judged])
+        git.move_refs(mirror.path, [f"delete {REF}", *judged])
     return present

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airlock import approval, confirm, mirror as mirrors, release as releases, sync
+from airlock import approval, confirm, hold as holds, mirror as mirrors, release as releases, sync
 from airlock.source import Source
 from airlock.state import State
 from airlock.verdict import Verdict
@@ -73,6 +73,7 @@ def read_source(state: State, source: Source) -> SourceStatus:
     record = mirror.read_record(sync.RECORD)
     last = _last_sync(record) if record else None
     upstream = mirror.upstream_revision()
+    hold = holds.read(mirror)
     judged = (last.revision if last else None) or mirror.judged_revision()
     return SourceStatus(
         name=source.name,
@@ -81,7 +82,7 @@ def read_source(state: State, source: Source) -> SourceStatus:
         live=_live(mirror),
         last_verdict=mirror.read_verdict(judged) if judged else None,
         last_sync=last,
-        hold=mirror.read_record("hold"),
+        hold=asdict(hold) if hold else None,
         question=_question(mirror),
     )
 
