@@ -15,7 +15,8 @@ def live(repository: Path) -> str | None:
 
 
 def read(repository: Path, ref: str) -> str | None:
-    """Return what a ref points to, ``None`` when there is no such ref. Whether that object exists is not looked at.
+    """Return what a ref points to, ``None`` when there is none that can be read. Whether that object exists is not
+    looked at.
 
     A ref is a small file that git replaces by rename, or a line of ``packed-refs`` (gitrepository-layout(5)). The
     file counts when both exist, and it is looked at again where git packs it in between. While a damaged mirror is
@@ -24,18 +25,19 @@ def read(repository: Path, ref: str) -> str | None:
     if not repository.exists():
         repository = repository.with_suffix(DAMAGED)
     for _ in range(2):
-        loose = _read(repository / ref).strip()
-        if len(loose) in _SHA_LENGTHS:
-            return loose
-        for line in _read(repository / "packed-refs").splitlines():
+        loose = _read(repository / ref)
+        if loose is not None:
+            sha = loose.strip()
+            return sha if len(sha) in _SHA_LENGTHS else None  # what was packed before is older
+        for line in (_read(repository / "packed-refs") or "").splitlines():
             sha, _, name = line.partition(" ")
             if name == ref:
                 return sha
     return None
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="ascii")
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
+        return path.read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None

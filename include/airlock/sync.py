@@ -33,7 +33,7 @@ from airlock import (
     variant,
 )
 from airlock.approval import Question
-from airlock.errors import AirlockError, StateError
+from airlock.errors import AirlockError, CommandFailed, StateError
 from airlock.judgement import Terms
 from airlock.mirror import Mirror
 from airlock.outcome import Outcome, Request
@@ -58,7 +58,7 @@ def run(source: Source, state: State, request: Request, answers: Answers, terms:
     """
     mirror = mirrors.of(state, source)
     try:
-        outcome = _run(mirror, state, request, answers, terms or Terms())
+        outcome = _run_and_mend(mirror, state, request, answers, terms or Terms())
     except AirlockError as error:
         _record(mirror, request, Outcome(source=source.name, result="error", reason=error.reason, message=str(error)))
         raise
@@ -71,7 +71,7 @@ def _run(mirror: Mirror, state: State, request: Request, answers: Answers, terms
     # It imports Airflow while the repository is fetched.
     with isolation.server(answers, state.cache / "validate", os.environ, limits=terms.limits) as server:
         with credentials.access(source) as upstream, mirror.fetching():
-            _fetch(mirror, upstream)
+            mirror.fetch(upstream.url, env=upstream.env)
             followed = mirror.upstream_revision()
             asked = mirror.resolve(request.ref) if request.ref else followed
             if asked is None:
@@ -118,14 +118,26 @@ def _with_live(outcome: Outcome, live: Verdict | None) -> Outcome:
     return replace(outcome, message=f"{outcome.message}; {stays}")
 
 
-def _fetch(mirror: Mirror, upstream: credentials.Access) -> None:
+def _run_and_mend(mirror: Mirror, state: State, request: Request, answers: Answers, terms: Terms) -> Outcome:
+    """Do as `_run`; a mirror that turns out to be damaged is made again, once, and all is done from the start."""
     try:
-        mirror.fetch(upstream.url, env=upstream.env)
-    except StateError as error:
-        if error.reason != "MirrorDamaged":
+        return _run(mirror, state, request, answers, terms)
+    except AirlockError as error:
+        if not rebuild.is_due(mirror, error):
             raise
-        log.warning("%s; it is made again from upstream and from what can be read", error.message)
+        log.warning("%s; the mirror is made again from upstream and from what can be read", error.message)
+    with credentials.access(mirror.source) as upstream, mirror.fetching():
         rebuild.rebuild(mirror, upstream.url, env=upstream.env)
+    try:
+        return _run(mirror, state, request, answers, terms)
+    except CommandFailed as error:
+        if not rebuild.is_due(mirror, error):
+            raise
+        raise StateError(
+            f"{mirror.subject}: the mirror was made again and still cannot be read: {error.stderr}",
+            hint=f"look at the disk, or restore {mirror.path} from a backup",
+            reason="MirrorDamaged",
+        ) from error
 
 
 def publish_approved(source: Source, state: State, question: Question, terms: Terms) -> Outcome:
