@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.dag_processing.bundles.base import BaseDagBundle, BundleVersion
 
 from airlock import manifest, pointer, source as sources, state as states
-from airlock.errors import AirlockError
+from airlock.errors import AirlockError, StateError
 from airlock.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -63,19 +63,24 @@ class AirlockDagBundle(BaseDagBundle):
         if not self.version:
             if self._is_elsewhere():
                 self._fetch()
-            self._revision = self._live()
+            self._revision = self._live() or self._revision
+            if self._revision is None:
+                self._check_first()
         self._provide(thorough=not self.version)
         super().initialize()
 
     def refresh(self) -> None:
         """Go to what is live now; a tree that is lost from disk is made again, and a damaged one within a minute.
 
+        Where nothing can be read that says what is live, it stays where it is: Airflow takes away the DAGs of a bundle
+        without a version, and what was live once never goes back to nothing.
+
         Only the DAG processor calls it, so here is where it tells a waiting task what it has stored. It does not wait
         for a release repository that is slow or gone.
         """
         if self._is_elsewhere():
             self._follow()
-        revision = self._live()
+        revision = self._live() or self._revision
         is_due = time.monotonic() - self._looked_at > _LOOK_EVERY_S
         if revision != self._revision or is_due or not self.path.is_dir():
             self._revision = revision
@@ -96,6 +101,17 @@ class AirlockDagBundle(BaseDagBundle):
 
     def _live(self) -> str | None:
         return pointer.live(self.state.replica(self.name) if self._is_elsewhere() else self.state.mirror(self.name))
+
+    def _check_first(self) -> None:
+        """Raise ``StateError`` where nothing seems to be live, and trees tell that something was: the mirror is gone.
+
+        Airflow tries again with the next refresh, and leaves the DAGs alone until then.
+        """
+        if manifest.revisions(self.state.trees(self.name)):
+            raise StateError(
+                f"source {self.name}: what is live cannot be read, and there are trees of earlier releases",
+                hint=f"is {self.state.sources} mounted? A sync, or the release repository, brings back what is live",
+            )
 
     def _fetch(self) -> None:
         from airlock import replica

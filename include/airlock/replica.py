@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from airlock import credentials, folders, git, pointer, release, release_repository, scratch
+from airlock import credentials, folders, git, pointer, rebuild, release, release_repository, scratch
 from airlock.errors import AirlockError
 from airlock.mirror import Mirror
 from airlock.pointer import LIVE
@@ -53,11 +53,9 @@ def fetch_revision(replica: Mirror, revision: str) -> None:
 
 
 def renew(replica: Mirror) -> None:
-    """Make a copy that turned out to be damaged again; raises as `fetch` does, and leaves none then."""
+    """Make a copy that turned out to be damaged again; raises as `fetch` does, and leaves it as it is then."""
     with _locked(replica):
-        _remove(replica)
-        git.init_bare(replica.path)
-        _fetch(replica)
+        _make_again(replica)
 
 
 @contextmanager
@@ -77,10 +75,21 @@ def _fetch(replica: Mirror) -> None:
             if error.reason != "MirrorDamaged" and git.run(replica.path, "for-each-ref", check=False).status == 0:
                 raise
             log.warning("%s; the copy is made again", error.message)
-            _remove(replica)
-            git.init_bare(replica.path)
-            release_repository.fetch(replica.path, source, access, *_REFSPECS, timeout_s=_FETCH_S)
+            _make_again(replica)
+            return
     git.run(replica.path, *_PACKING, timeout_s=_FETCH_S)
+
+
+def _make_again(replica: Mirror) -> None:
+    """Fetch all anew beside the copy, which tells what is live until then. A crash leaves one or the other."""
+    with scratch.directory(replica.path.with_name(git.STAGING)) as place:
+        fresh = place / replica.path.name
+        git.init_bare(fresh)
+        with credentials.release_access(replica.source) as access:
+            release_repository.fetch(fresh, replica.source, access, *_REFSPECS, timeout_s=_FETCH_S)
+        rebuild.swap(replica, fresh, grave=place)
+        with suppress(OSError):  # else the next swap removes it
+            replica.path.with_suffix(pointer.DAMAGED).rename(place / "replaced")
 
 
 def _remove(replica: Mirror) -> None:

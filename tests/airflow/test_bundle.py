@@ -158,3 +158,38 @@ def test_damage_while_it_is_served_is_mended_within_a_minute(
     monkeypatch.setattr(time, "monotonic", lambda: a_minute_later)
     served.refresh()
     assert (served.path / "a.py").read_text() == "1"
+
+
+@pytest.mark.parametrize("loss", ["moved", "deleted", "live emptied", "no refs"])
+def test_what_is_live_stays_when_the_mirror_cannot_be_read(
+    state: State, upstream: Upstream, publish: Callable[[str], None], loss: str
+) -> None:
+    revision = upstream.push({"a.py": "1"})
+    publish(revision)
+    served = bundle(upstream)
+    served.initialize()
+    mirror = state.mirror("dags")
+    kept = mirror.with_name("kept")
+    shutil.copytree(mirror, kept)
+    if loss == "moved":
+        state.sources.rename(state.root / "away")
+    elif loss == "deleted":
+        shutil.rmtree(mirror)
+    elif loss == "live emptied":
+        (mirror / "refs/heads/live").write_bytes(b"")
+    else:
+        shutil.rmtree(mirror / "refs")
+    for _ in range(2):
+        served.refresh()
+        assert served.get_current_version().version == revision
+        assert (served.path / "a.py").read_text() == "1"
+    # A fresh process knows no version: it says so, and Airflow, which tries again, leaves the DAGs alone.
+    with pytest.raises(StateError, match="what is live cannot be read"):
+        bundle(upstream).initialize()
+    if loss != "moved":
+        shutil.rmtree(mirror, ignore_errors=True)
+        kept.rename(mirror)
+        second = upstream.push({"a.py": "2"})
+        publish(second)
+        served.refresh()
+        assert served.get_current_version().version == second

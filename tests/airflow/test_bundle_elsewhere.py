@@ -23,7 +23,7 @@ from tests.faults import hurt_at_each_effect
 from tests.upstream import Upstream
 from tests.verdicts import verdict
 
-from airlock import manifest, mirror as mirrors, release, replica
+from airlock import manifest, mirror as mirrors, pointer, release, replica
 from airlock.errors import StateError, TransientError
 from airlock.source import Source
 from airlock.state import State
@@ -243,6 +243,58 @@ def test_a_damaged_copy_is_made_again(site: Site, damage: str) -> None:
     task = site.bundle(version=first)
     task.initialize()
     assert text(task) == "1"
+
+
+@pytest.mark.parametrize("damage", ["cache deleted", "objects", "refs", "HEAD", "live emptied"])
+def test_what_is_live_stays_through_damage_and_an_outage(site: Site, damage: str) -> None:
+    first = site.publish({"a.py": "1"})
+    served = site.bundle()
+    served.initialize()
+    copy = site.worker.replica("dags")
+    with site.out_of_reach():
+        if damage == "cache deleted":
+            shutil.rmtree(copy.parent)
+        elif damage == "live emptied":
+            (copy / "refs/heads/live").write_bytes(b"")
+        else:
+            (shutil.rmtree if (copy / damage).is_dir() else os.unlink)(copy / damage)
+        for _ in range(3):
+            assert refreshed(served) == "1"
+            assert served.get_current_version().version == first
+            time.sleep(0.4)
+        with pytest.raises(TransientError):
+            replica.renew(replica.of(site.worker, site.source()))
+        assert refreshed(served) == "1"
+    second = site.publish({"a.py": "2"})
+    wait_until(lambda: refreshed(served) == "2")
+    assert served.get_current_version().version == second
+
+
+def test_a_damaged_copy_stays_until_another_one_is_fetched(site: Site) -> None:
+    first = site.publish({"a.py": "1"})
+    site.bundle().initialize()
+    copy = replica.of(site.worker, site.source())
+    with site.out_of_reach(), pytest.raises(TransientError):
+        replica.renew(copy)
+    assert release.live_revision(copy) == first
+    (copy.path / "stray").touch()
+    replica.renew(copy)
+    assert release.live_revision(copy) == first
+    assert {path.name for path in copy.path.parent.iterdir()} == {"dags.git", "dags.lock", "dags.fetch", ".staging"}
+    assert not (copy.path / "stray").exists()
+    assert not list((copy.path.parent / ".staging").iterdir())
+
+
+@pytest.mark.parametrize("way", ["kill", "no space", "broken disk"])
+def test_a_renewal_that_is_hurt_anywhere_leaves_a_copy_that_tells_what_is_live(site: Site, way: Any) -> None:
+    first = site.publish({"a.py": "1"})
+    site.bundle().initialize()
+    copy = replica.of(site.worker, site.source())
+    for effects in hurt_at_each_effect(way, lambda: replica.renew(copy)):  # noqa: B007 - counted
+        assert pointer.live(copy.path) == first
+        replica.renew(copy)
+        assert release.live_revision(copy) == first
+    assert effects > 5
 
 
 def test_a_mirror_that_lacks_a_release_does_not_hide_the_release_repository(site: Site) -> None:
