@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from airlock import folders
-from airlock.validate import census, child, circumstances, heap, landlock, preimport
+from airlock.validate import census, child, circumstances, descriptors, heap, landlock, preimport
 from airlock.validate.oversight import Oversight
 
 _PR_SET_PDEATHSIG = 1
@@ -62,8 +62,11 @@ class Control:
 
     def receive(self) -> list[dict[str, Any]] | None:
         """Return the requests that have arrived whole, ``None`` when the other side is gone."""
-        data, descriptors, _, _ = socket.recv_fds(self.socket, 1 << 16, _ENDS * 64)
-        self.descriptors += descriptors
+        try:
+            data, passed, _, _ = socket.recv_fds(self.socket, 1 << 16, _ENDS * 64, socket.MSG_DONTWAIT)
+        except BlockingIOError:  # nothing has arrived, whatever the selector was made to say
+            return []
+        self.descriptors += passed
         if not data:
             return None
         *lines, rest = (self.unread + data).split(b"\n")
@@ -79,12 +82,16 @@ class Control:
 
 
 class Children:
-    """The children of this process: those under way, by process id, and the jobs that wait for their turn."""
+    """The children of this process: those under way, by process id, and the jobs that wait for their turn.
 
-    def __init__(self, control: Control, ready: child.Ready, selector: selectors.BaseSelector) -> None:
+    ``held`` are the descriptors of libraries: a child has them too, as the DAG processor's children do.
+    """
+
+    def __init__(self, control: Control, ready: child.Ready, held: set[int]) -> None:
         self.control = control
         self.ready = ready
-        self.selector = selector
+        self.held = held
+        self.selector = selectors.DefaultSelector()
         self.running: dict[int, Running] = {}
         self.over: dict[int, str] = {}
         self.overseen: dict[int, Oversight] = {}
@@ -94,32 +101,34 @@ class Children:
         self.looked = time.monotonic()
         self.waiting: deque[tuple[dict[str, Any], list[int]]] = deque()
         self.wake_read, self.wake_write = os.pipe()
-        os.set_blocking(self.wake_write, False)
+        for end in (self.wake_read, self.wake_write):
+            os.set_blocking(end, False)
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        selector.register(self.listeners, selectors.EVENT_READ, self.oversee)
+        self.selector.register(self.listeners, selectors.EVENT_READ, self.oversee)
+        self.selector.register(self.wake_read, selectors.EVENT_READ, self._wake)
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self.wake_read, 4096)
 
     def start(self) -> None:
         """Fork for the jobs whose turn it is."""
         while self.waiting and len(self.running) < self.waiting[0][0]["parallel"]:
             self._fork(*self.waiting.popleft())
 
-    def _fork(self, job: dict[str, Any], descriptors: list[int]) -> None:
+    def _fork(self, job: dict[str, Any], ends: list[int]) -> None:
         scratch = tempfile.mkdtemp(prefix="child-")
         reading = self._reading(job)
         threads_before = census.threads()
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
-            self.control.socket.close()
-            self.listeners.close()
-            others = [descriptor for _, ends in self.waiting for descriptor in ends]
-            others += [oversight.listener for oversight in self.overseen.values()]
-            for descriptor in (self.wake_read, self.wake_write, *self.control.descriptors, *others):
-                os.close(descriptor)
-            child.run({**job, "scratch": scratch}, descriptors, self.ready, self.told_listeners, reading)
-        for descriptor in descriptors:
-            os.close(descriptor)
+            kept = {*ends, self.told_listeners.fileno(), *self.held}
+            descriptors.close_all_but(kept if reading is None else kept | {reading})
+            child.run({**job, "scratch": scratch}, ends, self.ready, self.told_listeners, reading)
+        for end in ends:
+            os.close(end)
         with suppress(OSError):
             os.setpgid(pid, pid)
         self.running[pid] = Running(
@@ -146,7 +155,10 @@ class Children:
 
     def oversee(self) -> None:
         """Take the descriptor on which the kernel asks about a child, from that child."""
-        data, (listener, *_), _, _ = socket.recv_fds(self.listeners, 64, 1)
+        try:
+            data, (listener, *_), _, _ = socket.recv_fds(self.listeners, 64, 1, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
         one = self.running.get(pid := int(data))
         if one is None or pid in self.overseen:
             os.close(listener)
@@ -269,8 +281,8 @@ def main() -> None:
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"
     die_with_parent(control.socket)
     adopt_orphans()
-    selector = selectors.DefaultSelector()
-    children = Children(control, child.warm_up(), selector)
+    ready = child.warm_up()
+    children = Children(control, ready, held=descriptors.opened() - {control.socket.fileno()})
     heap.settle()
     control.send(
         {
@@ -282,10 +294,9 @@ def main() -> None:
             }
         }
     )
-    selector.register(control.socket, selectors.EVENT_READ, lambda: receive(control, children))
-    selector.register(children.wake_read, selectors.EVENT_READ, lambda: os.read(children.wake_read, 4096))
+    children.selector.register(control.socket, selectors.EVENT_READ, lambda: receive(control, children))
     while True:
-        for key, _ in selector.select(children.wait_s):
+        for key, _ in children.selector.select(children.wait_s):
             key.data()
         children.reap()
         children.start()
@@ -315,8 +326,10 @@ def serve(request: dict[str, Any], children: Children) -> None:
     """Carry out one request."""
     control = children.control
     if "preimport" in request:
+        before = descriptors.opened()
         with tempfile.TemporaryDirectory() as scratch:
             children.ready.spared.update(preimport.load(request["preimport"], scratch))
+        children.held |= descriptors.opened() - before
         heap.settle()
         control.send({"done": True})
     elif "kill" in request:
