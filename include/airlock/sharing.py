@@ -80,7 +80,11 @@ def hand_over(look: Look, server: ForkServer, state: State, shard: Shard) -> str
         raise OperatorError(observed.lint_failure, hint="the sync imports these files itself")
     if memory is None:
         raise ValueError("a look without a cache cannot be shared")
-    remembered = {outcome.file: memory.remember(outcome, server.answers) for outcome in observed.outcomes}
+    remembered = {
+        outcome.file: memory.remember(outcome, server.answers)
+        for outcome in observed.outcomes
+        if not outcome.has_secret  # the sync imports that file itself, and knows then what it must not show
+    }
     folder = state.shards(subject.bundle) / shard.revision
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

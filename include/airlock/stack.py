@@ -8,6 +8,7 @@ Private API, held by a contract test: ``task_runner.SUPERVISOR_COMMS`` and the m
 from __future__ import annotations
 
 from collections.abc import Mapping, Set as AbstractSet
+from http import HTTPStatus
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
@@ -22,11 +23,18 @@ _MESSAGES = {
 }
 _UNFINISHED = ["queued", "running"]
 _ABSENT = {ErrorType.VARIABLE_NOT_FOUND, ErrorType.CONNECTION_NOT_FOUND}
+_OF_THE_ASKER = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.TOO_MANY_REQUESTS,
+}
 
 
 def resolve(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """Answer a DAG file's question for a variable or connection as the DAG processor would; ``None``: there is none.
 
+    What the api-server finds wrong with the question itself is an answer too, with which the file goes on.
     Raises ``OperatorError`` when the deployment does not answer.
     """
     message = _MESSAGES[body["type"]](**body)
@@ -35,12 +43,21 @@ def resolve(body: Mapping[str, Any]) -> dict[str, Any] | None:
     except AirflowRuntimeError as error:
         if error.error.error in _ABSENT:
             return None
+        if _is_refusal(error.error):
+            return error.error.model_dump(mode="json")
         raise OperatorError(
             f"Airflow did not answer {body['type']}: {error}",
             hint="look at the log of the api-server",
             reason="AirflowFailed",
         ) from error
     return None if answer is None else answer.model_dump(exclude_unset=True, by_alias=True)
+
+
+def _is_refusal(error: comms.ErrorResponse) -> bool:
+    """Tell whether the api-server refused the question, and not who asked it."""
+    status = (error.detail or {}).get("status_code")
+    is_refusal = isinstance(status, int) and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return error.error == ErrorType.API_SERVER_ERROR and is_refusal and status not in _OF_THE_ASKER
 
 
 def unfinished_runs(dag_id: str) -> int:

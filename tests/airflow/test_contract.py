@@ -34,11 +34,47 @@ def test_the_frames_of_the_supervisors_socket_are_what_we_answer() -> None:
     value = {"type": "VariableResult", "key": "k", "value": "v"}
     answers = Answers(lambda body: value if body["key"] == "k" else None)
     frame = decoder._make_frame(comms.GetVariable(key="k")).as_bytes()
-    answer, asked = answers.to_frame(bytes(frame[4:]))
-    ours.sendall(answer)
+    reply = answers.to_frame(bytes(frame[4:]))
+    ours.sendall(reply.frame)
     assert decoder._get_response() == comms.VariableResult(key="k", value="v")
-    assert asked
-    assert (asked.kind, asked.name) == ("GetVariable", "k")
+    assert reply.asked
+    assert (reply.asked.kind, reply.asked.name) == ("GetVariable", "k")
+
+
+def test_the_execution_api_refuses_what_we_refuse_in_its_stead() -> None:
+    from airflow.api_fastapi.execution_api.routes import connections, variables
+
+    assert "variable_key: Annotated[str, Path(min_length=1)]" in inspect.getsource(variables.get_variable)
+    assert "connection_id: Annotated[str, Path(min_length=1)]" in inspect.getsource(connections.get_connection)
+    keys = inspect.getsource(variables.get_variable_keys)
+    assert "limit: Annotated[int, Query(ge=1, le=10_000)]" in keys
+    assert "offset: Annotated[int, Query(ge=0)]" in keys
+
+
+@pytest.mark.parametrize(("status", "is_told"), [(422, True), (414, True), (401, False), (429, False), (500, False)])
+def test_what_the_api_finds_wrong_with_a_question_is_an_answer(
+    status: int, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
+    from airflow.sdk.execution_time import comms, task_runner
+
+    from airlock import stack
+    from airlock.errors import OperatorError
+
+    class Supervisor:
+        def send(self, message: object) -> None:
+            detail = {"status_code": status, "message": "no", "detail": None}
+            raise AirflowRuntimeError(comms.ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail=detail))
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Supervisor(), raising=False)
+    question = {"type": "GetVariable", "key": "a"}
+    if is_told:
+        answer = stack.resolve(question)
+        assert answer
+        assert (answer["type"], answer["error"]) == ("ErrorResponse", "API_SERVER_ERROR")
+    else:
+        with pytest.raises(OperatorError, match="Airflow did not answer GetVariable"):
+            stack.resolve(question)
 
 
 def test_a_task_can_ask_for_what_we_need() -> None:

@@ -35,6 +35,24 @@ with tempfile.NamedTemporaryFile() as file:
 """
 DAG = "\nfrom airflow.sdk import DAG\nwith DAG('DAG_ID', schedule=None):\n    pass\n"
 
+RAW = """
+import msgspec
+from airflow.sdk.execution_time import task_runner
+comms = task_runner.SUPERVISOR_COMMS.socket
+def send_bytes(data): comms.sendall(len(data).to_bytes(4, 'big') + data)
+def send(frame): send_bytes(msgspec.msgpack.encode(frame))
+"""
+FORGE = """
+import json, os
+from airlock.validate import child
+def forge(text):
+    for one in map(int, os.listdir('/proc/self/fd')):
+        try:
+            if one > 2 and os.readlink(f'/proc/self/fd/{one}').startswith('pipe'): os.write(one, text.encode())
+        except OSError: pass
+    child._exit(0)
+"""
+
 # What the file does, the rule that finds it, and words of the message.
 ENEMIES = {
     "loop": ("while True: pass", "time-out", "10 s"),
@@ -210,6 +228,61 @@ libc.mkdir(b'/dev/shm/airlock-hostile-folder', 0o700)
         "",
     ),
     "closes_all": ("import os\nos.closerange(0, 4096)", "crash", ""),
+    # What the warm process waits with is not shared: it would be told of what never happened, and wait for ever.
+    "shared_epoll": (
+        """
+import os, select
+r, w = os.pipe()
+os.write(w, b'x')
+copies = []
+for one in range(3, 16):
+    for n in range(3, 16):
+        try:
+            if not os.path.exists(f'/proc/self/fd/{n}'): os.dup2(r, n)
+            copies.append(select.epoll.fromfd(one))
+            copies[-1].register(n)
+        except OSError: pass
+""",
+        "",
+        "",
+    ),
+    "descriptors": (
+        "import os\nseen = [os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{n}')]\nassert sum('socket' in one for one in seen) == 1 and not any('anon_inode' in one for one in seen), seen",
+        "",
+        "",
+    ),
+    "asks_nonsense": (RAW + "send([float('inf'), {'type': 'GetVariable', 'key': 'a'}, None])", "crash", "no question"),
+    "asks_deep": (RAW + "send_bytes(b'\\x91' * 20000 + b'\\x01')", "crash", "no question"),
+    "asks_unread": (
+        RAW + "import time\nfor _ in range(330): send([1, {'type': 'GetVariable', 'key': 'a'}, None])\ntime.sleep(60)",
+        "time-out",
+        "killed",
+    ),
+    "asks_much": (
+        RAW + "while True: send([1, {'type': 'GetVariable', 'key': 'a'}, None]); comms.recv(4096)",
+        "crash",
+        "more than 10,000 questions",
+    ),
+    "hides_much": (
+        RAW
+        + "for _ in range(99): send([1, {'type': 'MaskSecret', 'value': [f'{n:07}' for n in range(120000)]}, None]); comms.recv(4096)",
+        "crash",
+        "or values to hide",
+    ),
+    "asks_for_nothing": (
+        "from airflow.sdk import Variable\nassert Variable.get('', default=None) is None",
+        "",
+        "",
+    ),
+    "forges_result": (
+        FORGE
+        + "forge(json.dumps({'dags': [], 'errors': {}, 'warnings': [], 'opened': [], 'duration_s': 'x', 'imports': {}, "
+        "'repeated': [], 'touched': [], 'unclear': [], 'threads': [], 'attempts': [], 'sockets': 0, 'parts': {}}))",
+        "crash",
+        "without a result",
+    ),
+    "forges_deep": (FORGE + "forge('[' * 50000)", "crash", "without a result"),
+    "forges_infinity": (FORGE + "forge('{\"duration_s\": 1e999}')", "crash", "without a result"),
     "writes_to_airflow": (
         "from airflow.sdk import Variable\ntry: Variable.set('a', 'b')\nexcept Exception: pass",
         "airflow-write",
@@ -333,3 +406,45 @@ def test_the_scratch_may_lie_in_shared_memory(tmp_path: Path) -> None:
         ForkServer(Answers(), scratch=Path(place)) as server,
     ):
         assert judge(Subject(revision="r", root=tmp_path), server).findings == ()
+
+
+def test_questions_of_one_file_keep_no_other_one_waiting(tmp_path: Path) -> None:
+    asks = (
+        RAW + "import time\nfor _ in range(330): send([1, {'type': 'GetVariable', 'key': 'a'}, None])\ntime.sleep(60)"
+    )
+    (tmp_path / "a.py").write_text("# airflow dag\n" + asks)
+    (tmp_path / "z.py").write_text(
+        "import time\nfrom airflow.sdk import Variable\ntime.sleep(0.5)\nstarted = time.monotonic()\n"
+        "for _ in range(20): Variable.get('b', default=None)\nassert time.monotonic() - started < 2\n"
+        + DAG.replace("DAG_ID", "z")
+    )
+    with ForkServer(Answers(), limits=Limits(file_s=6, parallel=2)) as server:
+        verdict = judge(Subject(revision="r", root=tmp_path), server)
+    assert [(finding.rule, finding.file) for finding in verdict.findings] == [("time-out", "a.py")]
+
+
+HIDES = """
+from airflow.sdk.log import mask_secret
+for value in ("No module named", "runtime-variable values", "Error", "opensesame"): mask_secret(value)
+"""
+
+
+def test_what_one_file_hides_changes_what_is_said_of_no_other(tmp_path: Path) -> None:
+    files = {
+        "a.py": HIDES,
+        "b.py": HIDES + "raise ValueError('opensesame')\n",
+        "y.py": "import opensesame_client\n",
+        "z.py": "from datetime import date, datetime\nfrom airflow.sdk import DAG\n"
+        "with DAG('z', description=str(datetime.combine(date.today(), datetime.min.time()))):\n    pass\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text("# airflow dag\n" + text)
+    cache = tmp_path.parent / "cache"
+    for _ in range(2):
+        with ForkServer(Answers(), limits=Limits(parallel=1)) as server:
+            verdict = judge(Subject(revision="r", root=tmp_path), server, cache=cache)
+        told = {(finding.file, finding.rule): finding.message for finding in verdict.findings}
+        assert told.keys() == {("b.py", "import-error"), ("y.py", "missing-package"), ("z.py", "version-inflation")}
+        assert told["b.py", "import-error"] == "Value***: ***"
+        assert "No module named 'opensesame_client'" in told["y.py", "missing-package"]
+        assert "'opensesame'" not in "".join(path.read_text() for path in cache.glob("*.json"))

@@ -13,6 +13,7 @@ from airlock.validate.answers import Answers
 from airlock.validate.ended import Child
 from airlock.validate.forkserver import ForkServer
 from airlock.validate.launch import Warm
+from airlock.validate.questions import Questions
 
 
 @pytest.mark.parametrize("already_read", [False, True])
@@ -40,9 +41,8 @@ def child(selector: selectors.BaseSelector) -> Child:
         number=1,
         result=-1,
         output=-1,
-        asks=asks,
+        questions=Questions(socket=asks, answers=Answers()),
         timeout_s=60,
-        answers=Answers(),
         output_bytes=1,
         selector=selector,
     )

@@ -6,29 +6,28 @@ import json
 import math
 import os
 import selectors
-import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from airlock.validate.answers import Answers, Asked
+from airlock.errors import AirlockError
+from airlock.validate.answers import Asked
+from airlock.validate.questions import Questions
 
 _RESULT_BYTES = 64 << 20
-_REQUEST_BYTES = 1 << 20
 _OUTPUT_BYTES = 4096
-_ANSWER_TIMEOUT_S = 1.0  # for a file that asks, and does not read the answer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
     """How a child ended. ``document`` is its result, ``None`` if it told none; ``code`` its exit status, negative a
-    signal.
+    signal. Anybody may have written the result: it is an object of JSON, with finite numbers, and no more is known.
 
-    ``output`` is the end of what it printed; ``asked`` names the variables and connections that it asked for. ``over``
-    says which limit it went over, so that it was killed, ``left`` names the processes that it left behind, and
-    ``tried`` what the kernel told of it (``airlock.validate.oversight``).
+    ``output`` is the end of what it printed; ``asked`` names the variables and connections that it asked for, and
+    ``masked`` the values that it wants hidden. ``over`` says which limit it went over, so that it was killed, ``left``
+    names the processes that it left behind, and ``tried`` what the kernel told of it (``airlock.validate.oversight``).
     """
 
     job: Mapping[str, Any]
@@ -40,6 +39,7 @@ class Ended:
     tried: Mapping[str, Any]
     output: str
     asked: tuple[Asked, ...]
+    masked: frozenset[str]
     duration_s: float
     cpu_s: float
     memory_kb: int
@@ -60,17 +60,14 @@ class Child:
     number: int
     result: int
     output: int
-    asks: socket.socket
+    questions: Questions
     timeout_s: float
-    answers: Answers
     output_bytes: int
     selector: selectors.BaseSelector
     started: float = math.inf
     deadline: float = math.inf
     document: bytearray = field(default_factory=bytearray)
     printed: bytearray = field(default_factory=bytearray)
-    request: bytearray = field(default_factory=bytearray)
-    asked: list[Asked] = field(default_factory=list)
     open: set[Any] = field(default_factory=set)
     ended: dict[str, Any] | None = None
     timed_out: bool = False
@@ -79,22 +76,24 @@ class Child:
 
     def listen(self) -> None:
         """Have the selector tell when one of the ends can be read."""
-        self.asks.settimeout(_ANSWER_TIMEOUT_S)
-        for end in (self.result, self.output, self.asks):
+        for end in (self.result, self.output, self.questions.socket):
             self.selector.register(end, selectors.EVENT_READ, self)
             self.open.add(end)
 
     def receive(self, end: Any) -> None:
-        """Take what can be read at one end, and answer the requests in it."""
-        if end is self.asks:
-            self._read_request()
+        """Take what can be read at one end, or go on with the questions at it."""
+        if end is self.questions.socket:
+            self._go_on()
         else:
             self._read_pipe(end)
 
     def drain(self) -> None:
         """Take what is there, and close all ends: the child has ended."""
         for end in list(self.open):
-            if end is not self.asks:
+            if end is self.questions.socket:
+                self.questions.end()
+                self.over = self.over or self.questions.over
+            else:
                 os.set_blocking(end, False)
                 with suppress(BlockingIOError):
                     while end in self.open and self._read_pipe(end):
@@ -104,18 +103,15 @@ class Child:
 
     def finish(self) -> Ended:
         """Return how the child ended, once ``ended`` is known and no end is open."""
-        try:
-            document = json.loads(self.document)
-        except ValueError:
-            document = None
         ended = self.ended or {}
         return Ended(
             job=self.job,
-            document=document if isinstance(document, dict) else None,
+            document=_read(self.document),
             code=ended["code"],
             timed_out=self.timed_out,
-            output=self.answers.redact(self.printed.decode("utf-8", "replace")),
-            asked=tuple(self.asked),
+            output=self.printed.decode("utf-8", "replace"),
+            asked=tuple(self.questions.asked),
+            masked=frozenset(self.questions.masked),
             over=self.over or ended["over"],
             left=tuple(ended["left"]),
             tried=ended["tried"],
@@ -138,29 +134,19 @@ class Child:
                 self.over = f"it printed more than {self.output_bytes >> 20} MB"
         return bool(data)
 
-    def _read_request(self) -> None:
+    def _go_on(self) -> None:
+        before = self.questions.event
         try:
-            data = self.asks.recv(1 << 16)
-        except OSError:
-            data = b""
-        if not data:
-            self._close(self.asks)
-            return
-        self.request += data
-        while len(self.request) >= 4 and len(self.request) - 4 >= (length := int.from_bytes(self.request[:4], "big")):
-            frame = bytes(self.request[4 : 4 + length])
-            del self.request[: 4 + length]
-            try:
-                answer, asked = self.answers.to_frame(frame)
-            except ValueError:  # not Airflow wrote it: nothing that follows can be understood
-                self._close(self.asks)
-                return
-            if asked:
-                self.asked.append(asked)
-            with suppress(OSError):  # it does not read, or is gone
-                self.asks.sendall(answer)
-        if len(self.request) > _REQUEST_BYTES:
-            self._close(self.asks)
+            goes_on = self.questions.go_on()
+        except AirlockError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a file asks, it must not end the judgement of all others
+            self.questions.over, goes_on = f"Airlock cannot answer it: {type(error).__name__}: {error}", False
+        if not goes_on:
+            self.over = self.over or self.questions.over
+            self._close(self.questions.socket)
+        elif self.questions.event != before:
+            self.selector.modify(self.questions.socket, self.questions.event, self)
 
     def _close(self, end: Any) -> None:
         self.selector.unregister(end)
@@ -169,3 +155,17 @@ class Child:
             os.close(end)
         else:
             end.close()
+
+
+def _read(document: bytes | bytearray) -> dict[str, Any] | None:
+    try:
+        read = json.loads(document, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError):
+        return None
+    return read if isinstance(read, dict) else None
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is no number of JSON")
+    return number

@@ -28,6 +28,7 @@ from airlock.validate.answers import Answers
 from airlock.validate.ended import Child, Ended
 from airlock.validate.launch import Launch, LocalLaunch
 from airlock.validate.limits import Limits
+from airlock.validate.questions import Questions
 
 _START_TIMEOUT_S = 180.0
 _KILL_GRACE_S = 5.0
@@ -155,6 +156,7 @@ class ForkServer:
             timed_out=True,
             output="",
             asked=(),
+            masked=frozenset(),
             left=(),
             tried={},
             duration_s=0.0,
@@ -190,9 +192,8 @@ class ForkServer:
             number=number,
             result=result,
             output=output,
-            asks=asks,
+            questions=Questions(socket=asks, answers=self.answers),
             timeout_s=timeout_s,
-            answers=self.answers,
             output_bytes=self.limits.output_mb << 20,
             selector=selector,
         )

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from airlock.errors import OperatorError, TransientError
-from airlock.validate import lint, preimport, stability
+from airlock.validate import lint, preimport, stability, told
+from airlock.validate.answers import Answers
 from airlock.validate.ended import Ended
 from airlock.validate.forkserver import ForkServer
-from airlock.validate.outcome import FileOutcome, Observed
+from airlock.validate.outcome import HAS_SECRET, FileOutcome, Observed
 from airlock.validate.refused import SOCKET, Attempt
-from airlock.verdict import Dag
 
 _FATAL_SIGNALS = {signal.SIGKILL: "; it may have used too much memory", signal.SIGXCPU: "; it used too much CPU time"}
 
@@ -29,9 +29,10 @@ def import_all(
     """Return what was observed with the outcomes of importing these files, and with what a second look adds.
 
     ``progress`` is told how many files of how many are done. ``lint_failure`` of the result says that outcomes lack
-    what ruff would have told. Secrets that the files were given are not in the outcomes' texts.
+    what ruff would have told. The outcomes' texts are as Airflow has them, for the rules: those with a value that is to
+    be hidden say so (`FileOutcome.has_secret`), and ``server.answers`` knows the values.
     """
-    outcomes = _import_once(observed, server, bundle, paths, progress)
+    outcomes = tuple(_checked(one, server.answers) for one in _import_once(observed, server, bundle, paths, progress))
     return _look_again(replace(observed, outcomes=outcomes), server, bundle)
 
 
@@ -56,7 +57,7 @@ def _import_once(
     jobs = [_job(observed, path, bundle) for path in paths]
     outcomes = []
     for ended in server.run(jobs):
-        outcomes.append(_outcome(ended, observed, server.answers.redact))
+        outcomes.append(_outcome(ended, observed, server.answers))
         if progress:
             progress(len(outcomes), len(jobs))
     return tuple(sorted(outcomes, key=lambda outcome: outcome.file))
@@ -78,7 +79,7 @@ def _look_again(observed: Observed, server: ForkServer, bundle: str) -> Observed
     def import_again(files: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         jobs = [{**_job(observed, observed.root / file, bundle), "parts": True} for file in files]
         for ended in server.run(jobs):
-            is_whole = _outcome(ended, observed, server.answers.redact).how == "parsed"
+            is_whole = _outcome(ended, observed, server.answers).how == "parsed"
             yield observed.relative(Path(ended.job["path"])), ended.document or {} if is_whole else {}
 
     outcomes, failure = stability.add(observed.root, observed.outcomes, import_again), ""
@@ -89,54 +90,66 @@ def _look_again(observed: Observed, server: ForkServer, bundle: str) -> Observed
     return replace(observed, outcomes=outcomes, lint_failure=failure)
 
 
-def _outcome(ended: Ended, observed: Observed, redact: Callable[[str], str]) -> FileOutcome:
+def _outcome(ended: Ended, observed: Observed, answers: Answers) -> FileOutcome:
     file = observed.relative(Path(ended.job["path"]))
-    document: dict[str, Any] = ended.document or {}
+    try:
+        outcome = _told(ended, file)
+        texts = "\n".join(_texts(outcome))
+        answers.hide(file, (value for value in ended.masked if value in texts))
+    except Exception as error:  # noqa: BLE001 - whatever a file does, it must not end the judgement of all others
+        detail = f"Airlock cannot use its result: {type(error).__name__}: {error}"
+        outcome = FileOutcome(file=file, how="crashed", detail=detail, inputs=(file,))
+    return outcome
+
+
+def _told(ended: Ended, file: str) -> FileOutcome:
     common: dict[str, Any] = {"file": file, "output": ended.output, "duration_s": ended.duration_s, "left": ended.left}
     if ended.timed_out:
         detail = ended.over or f"the import was killed after {ended.duration_s:.0f} s"
         return FileOutcome(how="timed-out", detail=detail, **common)
-    try:
-        if ended.code == 0 and not ended.over:
-            return _redacted(_parsed(document, ended, common), redact)
-        detail = ended.over or document.get("failed") or why(ended)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        # Another hand than ours wrote the result, or none did.
-        detail = str(document.get("failed") or why(ended))
-    return FileOutcome(how="crashed", detail=redact(detail), inputs=(file,), **common)
+    if ended.code == 0 and not ended.over and (imported := told.imported(ended.document, file)):
+        return _parsed(imported, ended, common)
+    detail = ended.over or told.failure(ended.document) or why(ended)
+    return FileOutcome(how="crashed", detail=detail, inputs=(file,), **common)
 
 
-def _redacted(outcome: FileOutcome, redact: Callable[[str], str]) -> FileOutcome:
-    return replace(
-        outcome,
-        errors={file: redact(text) for file, text in outcome.errors.items()},
-        warnings=tuple(map(redact, outcome.warnings)),
-        attempts=tuple(replace(attempt, what=redact(attempt.what)) for attempt in outcome.attempts),
-    )
+def _checked(outcome: FileOutcome, answers: Answers) -> FileOutcome:
+    """Return an outcome that says whether its texts have a secret, once all secrets are known."""
+    if outcome.how == "parsed":  # no rule reads what it printed
+        outcome = replace(outcome, output=answers.redact(outcome.output, outcome.file))
+    if all(answers.redact(text, outcome.file) == text for text in _texts(outcome)):
+        return outcome
+    return replace(outcome, unclear=(*outcome.unclear, HAS_SECRET))
 
 
-def _parsed(document: Mapping[str, Any], ended: Ended, common: Mapping[str, Any]) -> FileOutcome:
+def _texts(outcome: FileOutcome) -> Iterator[str]:
+    """Yield all that a file could have written into an outcome, and that a finding may show."""
+    yield from (outcome.detail, outcome.output, *outcome.errors.values(), *outcome.warnings, *outcome.threads)
+    yield from (attempt.what for attempt in outcome.attempts)
+
+
+def _parsed(imported: told.Imported, ended: Ended, common: Mapping[str, Any]) -> FileOutcome:
     return FileOutcome(
         **common,
         how="parsed",
-        dags=tuple(Dag.from_json({**dag, "file": common["file"]}) for dag in document["dags"]),
-        errors=document["errors"],
-        warnings=tuple(document["warnings"]),
-        inputs=tuple(document["opened"]),
-        import_s=document["duration_s"],
-        imports=document["imports"],
-        repeated=tuple(document["repeated"]),
-        asked=tuple(dict.fromkeys(ended.asked)),
-        touched=tuple((kind, name) for kind, name in document["touched"]),
-        unclear=tuple(document["unclear"]),
-        attempts=_attempts(document, ended),
-        threads=tuple(document["threads"]),
+        dags=imported.dags,
+        errors=imported.errors,
+        warnings=imported.warnings,
+        inputs=imported.opened,
+        import_s=imported.duration_s,
+        imports=imported.imports,
+        repeated=imported.repeated,
+        asked=ended.asked,
+        touched=imported.touched,
+        unclear=imported.unclear,
+        attempts=_attempts(imported, ended),
+        threads=imported.threads,
     )
 
 
-def _attempts(document: Mapping[str, Any], ended: Ended) -> tuple[Attempt, ...]:
+def _attempts(imported: told.Imported, ended: Ended) -> tuple[Attempt, ...]:
     """Return what Python code tried, then what the kernel tells of programs and native code."""
-    told = [Attempt(**attempt) for attempt in (*document["attempts"], *ended.tried.get("attempts", ()))]
-    if ended.tried.get("sockets", 0) > document["sockets"]:
-        told.append(Attempt(kind="network", what=SOCKET, by="native code", is_sure=False))
-    return tuple(told)
+    tried = [*imported.attempts, *(Attempt(**attempt) for attempt in ended.tried.get("attempts", ()))]
+    if ended.tried.get("sockets", 0) > imported.sockets:
+        tried.append(Attempt(kind="network", what=SOCKET, by="native code", is_sure=False))
+    return tuple(tried)

@@ -206,5 +206,5 @@ def _hinted(finding: Finding, left_out: str) -> Finding:
 
 
 def _redacted(finding: Finding, server: ForkServer) -> Finding:
-    message = visible(server.answers.redact(finding.message))
-    return replace(finding, message=message, hint=visible(finding.hint))
+    message, hint = (server.answers.redact(text, finding.file) for text in (finding.message, finding.hint))
+    return replace(finding, message=visible(message), hint=visible(hint))

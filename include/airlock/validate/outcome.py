@@ -11,6 +11,8 @@ from airlock.validate.answers import Asked
 from airlock.validate.refused import Attempt
 from airlock.verdict import Dag, Verdict
 
+HAS_SECRET = "its messages have a value that is hidden"  # noqa: S105 - the opposite of one
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lint:
@@ -60,6 +62,11 @@ class FileOutcome:
     left: tuple[str, ...] = ()
     threads: tuple[str, ...] = ()
     lint: tuple[Lint, ...] = ()
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether a text in it has a value that is to be hidden: it must not be written to disk."""
+        return HAS_SECRET in self.unclear
 
 
 @dataclass(frozen=True, kw_only=True)
