@@ -75,3 +75,9 @@ def test_another_form_is_an_error_that_shows_no_value(tmp_path: Path, document: 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere\.json cannot be read"):
         values.read(tmp_path / "nowhere.json")
+
+
+@pytest.mark.parametrize("kind", ["variables", "connections"])
+def test_a_name_that_airflow_cannot_have_is_refused(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(UsageError, match=f"{kind}: a name is empty"):
+        values.read(file(tmp_path, {kind: {"": {"conn_type": "http"}}}))

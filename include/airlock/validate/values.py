@@ -36,6 +36,9 @@ def read(path: Path) -> Resolve:
     unknown = sorted(tables.keys() - set(_KINDS))
     if unknown:
         raise UsageError(f"{path}: {unknown[0]}: unknown key", hint=_HINT)
+    for kind in _KINDS:
+        if "" in _table(path, kind, tables.get(kind, {})):
+            raise UsageError(f"{path}: {kind}: a name is empty", hint="Airflow has none without a name: remove it")
     variables = {
         name: _variable(value) for name, value in _table(path, "variables", tables.get("variables", {})).items()
     }
