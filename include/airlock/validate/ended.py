@@ -6,6 +6,7 @@ import json
 import math
 import os
 import selectors
+import signal
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -71,6 +72,7 @@ class Child:
     open: set[Any] = field(default_factory=set)
     ended: dict[str, Any] | None = None
     timed_out: bool = False
+    kills: int = 0
     printed_bytes: int = 0
     over: str = ""
 
@@ -100,6 +102,15 @@ class Child:
                         pass
             if end in self.open:
                 self._close(end)
+
+    def end_with_warm(self, names: str) -> None:
+        """Take it for ended, late: the process that had to end it did not, and was ended with all that it imported.
+
+        ``names`` are those files.
+        """
+        over = f"the process that imports DAG files had to be ended: it did not answer while it imported {names}"
+        self.ended = {"code": -signal.SIGKILL, "over": over, "left": [], "tried": {}, "cpu_s": 0.0, "memory_kb": 0}
+        self.timed_out = True
 
     def finish(self) -> Ended:
         """Return how the child ended, once ``ended`` is known and no end is open."""

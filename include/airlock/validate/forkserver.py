@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import math
 import os
 import selectors
@@ -30,8 +31,11 @@ from airlock.validate.launch import Launch, LocalLaunch
 from airlock.validate.limits import Limits
 from airlock.validate.questions import Questions
 
+log = logging.getLogger(__name__)
+
 _START_TIMEOUT_S = 180.0
 _KILL_GRACE_S = 5.0
+_KILLS = 3  # of one child, after which the warm process itself is taken for stuck
 _AHEAD = 2  # jobs that wait on the other side, so that a core never waits for this one
 
 
@@ -64,6 +68,7 @@ class ForkServer:
         self._scratch: Path | None = None
         self._ready: Ready | None = None
         self._unread = bytearray()
+        self._preimported: list[str] = []
         self._numbers = itertools.count(1)
 
     def __enter__(self) -> Self:
@@ -79,12 +84,15 @@ class ForkServer:
             self._clear()
             if not isinstance(error, OSError):
                 raise
-            raise StateError(
-                f"validation cannot start: {error.filename or self._scratch}: {error.strerror}",
-                hint="free space in the state directory, or check its permissions",
-            ) from error
+            raise self._no_room(error) from error
         self._control = self._warm.control
         return self
+
+    def _no_room(self, error: OSError) -> StateError:
+        return StateError(
+            f"validation cannot start: {error.filename or self._scratch}: {error.strerror}",
+            hint="free space in the state directory, or check its permissions",
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -117,13 +125,15 @@ class ForkServer:
     def preimport(self, modules: Iterable[str]) -> None:
         """Import modules of installed packages once in the warm process, so that its children find them there."""
         self.wait_until_ready()
-        self._send({"preimport": sorted(modules)})
+        self._preimported = sorted(modules)
+        self._send({"preimport": self._preimported})
         self._receive(time.monotonic() + _START_TIMEOUT_S)
 
     def run(self, jobs: Iterable[Mapping[str, Any]]) -> Iterator[Ended]:
         """Run each job in a child of its own, several at once, and yield how each ended, in any order.
 
-        Jobs that have not started when the validation has taken too long end as late too.
+        Jobs that have not started when the validation has taken too long end as late too. A warm process that does not
+        answer is replaced: the jobs that it was at end as late, too, and those that waited there start anew.
         """
         ready = self.wait_until_ready()
         timeout_s = self.limits.file_s or ready.file_timeout_s
@@ -139,12 +149,20 @@ class ForkServer:
                     children[number] = self._start(number, waiting.popleft(), selector, timeout_s)
                 self._serve(selector, children)
                 self._kill_late(children)
+                if children and self._is_silent and all(child.started == math.inf for child in children.values()):
+                    raise _no_answer()
+                if any(child.kills > _KILLS for child in children.values()):
+                    waiting.extendleft(reversed(self._start_anew(selector, children)))
                 for number in [number for number, child in children.items() if child.ended and not child.open]:
                     yield children.pop(number).finish()
 
     @property
     def _is_late(self) -> bool:
         return time.monotonic() - self._started > self.limits.total_s
+
+    @property
+    def _is_silent(self) -> bool:
+        return time.monotonic() - self._heard > _START_TIMEOUT_S
 
     def _never_started(self, job: Mapping[str, Any]) -> Ended:
         detail = f"the import was not started: the validation has taken more than {self.limits.total_s} s"
@@ -198,6 +216,7 @@ class ForkServer:
             selector=selector,
         )
         child.listen()
+        self._heard = time.monotonic()
         return child
 
     def _serve(self, selector: selectors.BaseSelector, children: dict[int, Child]) -> None:
@@ -234,8 +253,36 @@ class ForkServer:
         now = time.monotonic()
         for number, child in children.items():
             if not child.ended and now >= child.deadline:
-                child.timed_out, child.deadline = True, now + _KILL_GRACE_S
+                child.timed_out, child.deadline, child.kills = True, now + _KILL_GRACE_S, child.kills + 1
                 self._send({"kill": number})
+
+    def _start_anew(self, selector: selectors.BaseSelector, children: dict[int, Child]) -> list[Mapping[str, Any]]:
+        """Replace the warm process; its children under way have ended then. Return the jobs that it had not started."""
+        log.warning("the process that imports DAG files does not answer, and is replaced")
+        selector.unregister(self._control)
+        self._warm.stop()
+        unstarted = [number for number, child in children.items() if child.started == math.inf]
+        under_way = [child for child in children.values() if child.started != math.inf and not child.ended]
+        names = {Path(child.job["path"]).name for child in under_way if "path" in child.job}
+        for child in under_way:
+            child.end_with_warm(", ".join(sorted(names)))
+        jobs = []
+        for number in unstarted:
+            children[number].drain()
+            jobs.append(children.pop(number).job)
+        for child in children.values():
+            child.drain()
+        place = Path(tempfile.mkdtemp(dir=self.scratch, prefix="again-"))
+        try:
+            self._warm = self._launch.start(place)
+        except OSError as error:
+            raise self._no_room(error) from error
+        self._control, self._unread = self._warm.control, bytearray()
+        self._receive(time.monotonic() + _START_TIMEOUT_S)
+        if self._preimported:
+            self.preimport(self._preimported)
+        selector.register(self._control, selectors.EVENT_READ, None)
+        return jobs
 
     def _send(self, request: Mapping[str, Any], *, descriptors: Sequence[int] = ()) -> None:
         line = json.dumps(request).encode() + b"\n"
@@ -249,9 +296,8 @@ class ForkServer:
             try:
                 data = self._control.recv(1 << 16)
             except TimeoutError:
-                raise CommandTimeout(
-                    "the validation process did not answer in time", hint="look at the load of the machine"
-                ) from None
+                raise _no_answer() from None
+            self._heard = time.monotonic()
             if not data:
                 raise OperatorError(
                     f"the validation process ended with status {self._warm.status()}: {self._warm.log_tail()}",
@@ -263,3 +309,7 @@ class ForkServer:
         self._unread = bytearray(rest)
         message: dict[str, Any] = json.loads(line)
         return message
+
+
+def _no_answer() -> CommandTimeout:
+    return CommandTimeout("the validation process did not answer in time", hint="look at the load of the machine")
