@@ -155,7 +155,7 @@ def conclude(look: Look, server: ForkServer, *, progress: Callable[[int, int], N
                 (dag for outcome in observed.outcomes for dag in outcome.dags), key=lambda dag: (dag.dag_id, dag.file)
             )
         ),
-        findings=tuple(_hinted(_redacted(finding, server), subject.left_out) for finding in ruling.findings),
+        findings=tuple(_redacted(_hinted(finding, subject.left_out), server) for finding in ruling.findings),
         suppressed=tuple(replace(one, finding=_redacted(one.finding, server)) for one in ruling.suppressed),
         unchecked=ruling.unchecked,
         inputs=inputs.of(observed),
