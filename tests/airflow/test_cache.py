@@ -36,6 +36,13 @@ WAYS = {
     "all data": "tags += [path.name + path.read_text() for path in sorted(HERE.glob('data/*.yaml'))]",
     "names": "tags += sorted(os.listdir(HERE / 'data')) if os.path.isdir(HERE / 'data') else ['no data']",
     "names within": "tags += [name for _, _, names in os.walk(HERE / 'data') for name in sorted(names)]",
+    "names by descriptor": "tags += [name for _, _, names, _ in os.fwalk(HERE / 'data') for name in sorted(names)]",
+    "data by descriptor": """
+if os.path.isdir(HERE / 'data'):
+    folder = os.open(HERE / 'data', os.O_RDONLY)
+    tags += sorted(os.listdir(folder))
+    tags += [os.read(os.open('one.yaml', os.O_RDONLY, dir_fd=folder), 99).decode()]
+    tags += [os.stat('one.yaml', dir_fd=folder).st_size]""",
     "own search path": "import sys\nsys.path.insert(0, str(HERE / 'data'))\nimport beside\ntags += [beside.VALUE]",
     "variable": "tags += [Variable.get('region', default='nowhere')]",
     "native open": "tags += [os.read(os.open(HERE / 'data/one.yaml', os.O_RDONLY), 99).decode()]",
@@ -161,7 +168,7 @@ def test_nothing_is_imported_when_nothing_changed_and_only_the_changed_otherwise
     deployment.region = "us"
     assert judged(5).imported == 1
     tree["data/two.yaml"] = "2"
-    assert judged(6).imported == 4  # who asked whether it exists, and who lists the folder
+    assert judged(6).imported == 6  # who asked whether it exists, and who lists the folder
 
 
 @pytest.mark.parametrize(
@@ -172,6 +179,7 @@ def test_nothing_is_imported_when_nothing_changed_and_only_the_changed_otherwise
         "import socket\nsocket.gethostname()",
         "import sqlite3\nsqlite3.connect(':memory:')",
         "import time\ntags += [int(time.time()) * 0]",
+        "import time\ntags += [time.strftime('%H%M%S')]",
         "open('/proc/uptime').read()",
         "list(Path('/etc').iterdir())",
         "Variable.get('unknown', default=None)\nfrom airflow.sdk import Variable as V\nlist(V.keys(prefix=''))",
@@ -186,6 +194,21 @@ def test_a_file_that_depends_on_what_cannot_be_looked_at_again_is_imported_again
     for _ in range(2):
         verdict = judge(Subject(revision="r", root=root), server, cache=tmp_path / "cache")
         assert (verdict.imported, verdict.cached) == (1, 0), verdict.findings
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0b", "a" * 300, "b/" * 3000, "\ud800"], ids=["nul", "too long", "too deep", "no character"]
+)
+def test_a_name_that_no_file_can_have_is_one_that_is_not_there(server: ForkServer, tmp_path: Path, name: str) -> None:
+    root = tmp_path / "tree"
+    asks = "os.path.exists(HERE / NAME)\ntry: open(HERE / NAME)\nexcept (OSError, ValueError): pass"
+    one = HEAD + f"DAG_ID, NAME = 'one', {name!a}\n" + asks + TAIL
+    lay(root, {"one.py": one, "two.py": dag_file("two", "constant")})
+    server.answers = Answers()
+    for cached in (0, 1):
+        verdict = judge(Subject(revision="r", root=root), server, cache=tmp_path / "cache")
+        assert {dag.dag_id for dag in verdict.dags} == {"one", "two"}, verdict.findings
+        assert verdict.cached >= cached
 
 
 def test_a_damaged_cache_and_one_that_cannot_be_written_cost_time_only(server: ForkServer, tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ Everything inside the tree becomes an input: files that were opened or asked abo
 of directories, modules that were searched for. What lies outside and can change is an input too, where it is a file;
 the rest (a clock aside, which nobody sees) makes the outcome one that holds for this time only, with the reason.
 
-Audit hooks cannot be removed again. A question about a file (``os.stat``) has no audit event, so the function is
-replaced; ``os.environ`` and the search for modules tell by themselves.
+Audit hooks cannot be removed again. A question about a file (``os.stat``) has no audit event, and that of ``os.open``
+does not tell what a path is relative to, so these functions are replaced; ``os.environ`` and the search for modules
+tell by themselves.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _abspath, _fspath, _sep, _frame = os.path.abspath, os.fspath, os.sep, sys._getframe  # noqa: SLF001
+_join, _readlink = os.path.join, os.readlink
+_ASKING = ("stat", "lstat", "access", "readlink", "open")
+_ABILITIES = (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks)
 _IMPORT_SYSTEM = "<frozen importlib._bootstrap_external>"
 _PARSE_CONFIGURATION = "AIRFLOW__"  # part of the circumstances of every outcome
 # Places outside the tree that are part of the environment, or the same everywhere.
@@ -62,13 +66,17 @@ class Touched:
     def path(self, kind: str, path: Any) -> None:
         """Note that a path was opened, listed or asked about."""
         if isinstance(path, int):
-            return  # it was opened before
+            if kind == "list":
+                self._listed(path)
+            return  # else it was opened before
         try:
             name = _abspath(_fspath(path))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OSError):
             return
         if isinstance(name, bytes):
             name = os.fsdecode(name)
+        if "\0" in name:
+            return  # nothing can be there
         if name.startswith(self._prefix) or name == self.root:
             self.inputs.add((kind, name[len(self._prefix) :]))
         elif not name.startswith(self._settled):
@@ -76,6 +84,20 @@ class Touched:
                 self.unclear.add(f"it reads {name}")
             else:
                 self.inputs.add(("outside", name))
+
+    def path_at(self, kind: str, path: Any, folder: int) -> None:
+        """Note that a path, which may be relative to an open folder, was opened or asked about."""
+        try:
+            name = os.fsdecode(path)
+            self.path(kind, name if name.startswith(_sep) else _join(_place_of(folder), name))
+        except (TypeError, ValueError, OSError):
+            self.unclear.add("it looks at files relative to a descriptor")
+
+    def _listed(self, folder: int) -> None:
+        try:
+            self.path("list", _place_of(folder))
+        except (ValueError, OSError):
+            self.unclear.add("it lists a folder through a descriptor")
 
     def module(self, name: str, places: Any) -> None:
         """Note that a module was searched for in the places of a package, or on the search path."""
@@ -113,8 +135,8 @@ class Touched:
 def watch(root: str, scratch: str) -> Touched:
     """Return an account of what this process touches from now on."""
     touched = Touched(root, scratch)
-    for name in ("stat", "lstat", "access", "readlink"):
-        setattr(os, name, _telling(getattr(os, name), touched))
+    for name in _ASKING:
+        _replace(name, touched)
     sys.meta_path.insert(0, _Finder(touched))
     _Environ.touched = touched
     os.environ.__class__ = _Environ
@@ -122,15 +144,49 @@ def watch(root: str, scratch: str) -> Touched:
     return touched
 
 
-def _telling(function: Callable[..., Any], touched: Touched) -> Callable[..., Any]:
-    def tell(path: Any, *arguments: Any, **options: Any) -> Any:
-        if options.get("dir_fd") is not None:
-            touched.unclear.add("it asks about files relative to a descriptor")
-        touched.path("file", path)
-        return function(path, *arguments, **options)
+def _replace(name: str, touched: Touched) -> None:
+    function = getattr(os, name)
+    telling = _Telling(function, touched)
+    for able in _ABILITIES:
+        if function in able:
+            able.add(telling)
+    setattr(os, name, telling)
 
-    tell.__name__ = tell.__qualname__ = function.__name__
-    return tell
+
+def _place_of(descriptor: int) -> str:
+    place = _readlink(f"/proc/self/fd/{int(descriptor)}")
+    if not place.startswith(_sep):
+        raise ValueError(place)
+    return place
+
+
+class _Telling:
+    """A function of ``os`` that notes the path that it is given.
+
+    Like the built-in function, and unlike one of Python, it is no method of a class that has it as an attribute.
+    """
+
+    __module__ = "os"
+
+    def __init__(self, function: Callable[..., Any], touched: Touched) -> None:
+        self.__wrapped__, self._touched = function, touched
+        self.__name__ = self.__qualname__ = function.__name__
+        self.__doc__ = function.__doc__
+
+    def __call__(self, /, *arguments: Any, **options: Any) -> Any:
+        path = arguments[0] if arguments else options.get("path")
+        folder = options.get("dir_fd")
+        if folder is not None:
+            self._touched.path_at("file", path, folder)
+        elif self.__name__ != "open":  # that has an audit event
+            self._touched.path("file", path)
+        return self.__wrapped__(*arguments, **options)
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
+    def __reduce__(self) -> str:
+        return self.__name__
 
 
 class _Finder:
