@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,13 @@ def test_what_has_nothing_to_do_with_it_does_not_show(root: Path) -> None:
 
 def test_what_is_no_file_cannot_be_relied_on(root: Path) -> None:
     assert of(root, "outside", "/dev/null") == ""
+
+
+@pytest.mark.parametrize("kind", ["file", "list", "module", "outside"])
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "a" * 300, "a/" * 3000, 1, None, ["a"]])
+def test_a_name_that_no_file_can_have_does_no_harm(root: Path, kind: str, name: Any) -> None:
+    before = of(root, kind, name)
+    assert of(root, kind, name) == before
 
 
 def test_variables_count_one_by_one_or_all_together() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,12 @@ def look(root: Path, again: Imports, text: str, **values: Any) -> dict[str, tupl
 
 @pytest.mark.parametrize(
     "text",
-    ["from airflow.sdk import dag\n", "known = 1\nrandomised = 2\nnow = 3\n", "from datetime import timedelta\n"],
+    [
+        "from airflow.sdk import dag\n",
+        "known = 1\nrandomised = 2\nnow = 3\n",
+        "from datetime import timedelta\n",
+        "start.strftime('%H')\n",
+    ],
 )
 def test_a_file_that_uses_nothing_varying_is_not_imported_again(tmp_path: Path, text: str) -> None:
     again = Imports()
@@ -43,7 +49,21 @@ def test_a_file_that_uses_nothing_varying_is_not_imported_again(tmp_path: Path, 
     assert [files for files in again.asked if files] == []
 
 
-@pytest.mark.parametrize("text", ["datetime.now()", "uuid.uuid4()", "random.choice(x)", "import requests", "time()"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "datetime.now()",
+        "uuid.uuid4()",
+        "random.choice(x)",
+        "import requests",
+        "time()",
+        "time.strftime('%H')",
+        "from time import strftime",
+        "localtime()",
+        "os.urandom(4)",
+        "datetime.utcnow()",
+    ],
+)
 def test_a_file_that_might_vary_and_does_not_gives_nothing(tmp_path: Path, text: str) -> None:
     again = Imports("d1")
     assert look(tmp_path, again, text) == {}
@@ -57,6 +77,22 @@ def test_what_differs_is_named_from_two_more_imports(tmp_path: Path) -> None:
 def test_a_module_that_the_file_imports_counts(tmp_path: Path) -> None:
     (tmp_path / "shared.py").write_text("import uuid\n")
     assert "etl" in look(tmp_path, Imports("d2", "d3"), "import shared\n", inputs=("etl.py", "shared.py"))
+
+
+@pytest.mark.parametrize(
+    "name", ["zero.py", "outside.py", "folder.py", "pipe.py", "gone.py", "a\0b.py", "b" * 300 + ".py"]
+)
+def test_only_files_of_the_tree_are_read(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    (tmp_path / "outside.py").write_text("import uuid\n")
+    (root / "zero.py").symlink_to("/dev/zero")
+    (root / "outside.py").symlink_to("../outside.py")
+    (root / "folder.py").mkdir()
+    os.mkfifo(root / "pipe.py")
+    again = Imports()
+    assert look(root, again, "import json\n", inputs=("etl.py", name)) == {}
+    assert [files for files in again.asked if files] == []
 
 
 def test_a_file_without_dags_and_one_that_fails_the_second_time_give_nothing(tmp_path: Path) -> None:

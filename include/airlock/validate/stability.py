@@ -6,6 +6,7 @@ import, are imported again: it would double the cost of all others to find nothi
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -19,10 +20,12 @@ ImportAgain = Callable[[Sequence[str]], Iterable[tuple[str, Mapping[str, Any]]]]
 """Takes files; yields each with what its child told: ``dags`` and, by DAG id, ``parts``."""
 
 _VARYING = re.compile(
-    rb"\b(utc)?now\(|\b(today|yesterday|tomorrow|time|time_ns|monotonic|perf_counter|getpid)\("
+    rb"\b(utc)?now\(|\b(today|yesterday|tomorrow|time|time_ns|monotonic|perf_counter|process_time|getpid)(_ns)?\("
+    rb"|\btime\.strftime\(|\b(localtime|gmtime|ctime|asctime|urandom|getrandom)\(|\bimport\b.*\bstrftime\b"
     rb"|\buuid\b|\brandom\b|\bsecrets\b|\bmkdtemp\b|\bmkstemp\b|\burlopen\b|\brequests\b|\bhttpx\b"
 )
 _TOLD = 3
+_MOST_BYTES = 4 << 20
 
 
 def add(root: Path, outcomes: Sequence[FileOutcome], import_again: ImportAgain) -> tuple[FileOutcome, ...]:
@@ -47,11 +50,20 @@ def add(root: Path, outcomes: Sequence[FileOutcome], import_again: ImportAgain) 
 def _may_vary(root: Path, outcome: FileOutcome, *, known: dict[str, bool]) -> bool:
     for name in {outcome.file, *outcome.inputs}:
         if name not in known:
-            try:
-                known[name] = name.endswith(".py") and bool(_VARYING.search((root / name).read_bytes()))
-            except OSError:
-                known[name] = False
+            known[name] = name.endswith(".py") and bool(_VARYING.search(_text(root, name)))
     return any(known[name] for name in {outcome.file, *outcome.inputs})
+
+
+def _text(root: Path, name: str) -> bytes:
+    """Return the text of a file of the tree, if it is one: the name comes from a child, and may lead anywhere."""
+    try:
+        path = Path(os.path.realpath(root / name))
+        if path.is_relative_to(os.path.realpath(root)) and path.is_file():
+            with path.open("rb") as file:
+                return file.read(_MOST_BYTES)
+    except (OSError, ValueError):
+        pass
+    return b""
 
 
 def _differing_dags(first: FileOutcome, second: Iterable[Mapping[str, Any]]) -> list[str]:
