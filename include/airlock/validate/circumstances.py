@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from airlock.validate import installation
 from airlock.validate.fingerprint import digest
 
 # They are different every time, and what they stand for is the same.
@@ -30,7 +31,7 @@ def common() -> str:
 
 
 def _foreign_code() -> Iterator[tuple[str, str]]:
-    installed = tuple(f"{folder}{os.sep}" for folder in {sys.prefix, sys.base_prefix, sys.exec_prefix})
+    installed = installation.folders()
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
         if isinstance(path, str) and not path.startswith(installed):

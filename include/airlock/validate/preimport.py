@@ -1,7 +1,9 @@
 """Modules of installed packages that many DAG files import: imported once, in the warm process, for all of them.
 
 Which those are is read from the files' text, in a child, because a parser can be made to crash. Each is tried in a
-child first: one that fails there, starts threads (a fork would lose them) or never comes back, is left to the files.
+child first: one that fails there, starts threads (a fork would lose them), comes from elsewhere than an installed
+package (its outcome depends on that file) or never comes back, is left to the files. A file that does not import such a
+module does not see that it was imported.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from airlock import folders
-from airlock.validate import containment
+from airlock.validate import containment, installation, withheld
 
 _TRIAL_S = 60.0
 FEWEST_FILES = 3
@@ -35,7 +37,7 @@ def wanted(request: Mapping[str, Any]) -> dict[str, Any]:
     for path in request["paths"]:
         with suppress(OSError, SyntaxError, ValueError, RecursionError, MemoryError):
             named.update(set(_imports(ast.parse(Path(path).read_bytes()))))
-    own = _names_in(request["root"])
+    own, kept = _names_in(request["root"]), withheld.in_force()
     return {
         "modules": sorted(
             name
@@ -43,6 +45,7 @@ def wanted(request: Mapping[str, Any]) -> dict[str, Any]:
             if name.partition(".")[0] not in own
             and (files >= FEWEST_FILES or name.partition(".")[0] == _AIRFLOW)
             and name not in sys.modules
+            and name not in kept
         )
     }
 
@@ -50,16 +53,25 @@ def wanted(request: Mapping[str, Any]) -> dict[str, Any]:
 def load(modules: Iterable[str], scratch: str) -> dict[str, float]:
     """Import, in this process, the modules that a child could import without harm, and return the seconds of each.
 
-    Those of Airflow are left out: the DAG processor too imports them once for all files.
+    Those of Airflow are left out: the DAG processor too imports them once for all files, and keeps them from none.
     """
-    seconds: dict[str, float] = {}
-    for name in _tried([name for name in modules if name not in sys.modules], scratch):
-        started = time.perf_counter()
-        with suppress(Exception):
-            importlib.import_module(name)
-        if name.partition(".")[0] != _AIRFLOW:
-            seconds[name] = time.perf_counter() - started
-    return seconds
+    kept = withheld.in_force()
+    found = _tried([name for name in modules if name not in sys.modules and name not in kept], scratch)
+    others = [name for name in found if name.partition(".")[0] != _AIRFLOW]
+    for name in found:
+        if name not in others:
+            _import(name)
+    if not others:
+        return {}
+    with kept.importing():
+        return {name: _import(name) for name in others}
+
+
+def _import(name: str) -> float:
+    started = time.perf_counter()
+    with suppress(Exception):
+        importlib.import_module(name)
+    return time.perf_counter() - started
 
 
 def spared(files: Iterable[str], seconds: Mapping[str, float]) -> dict[str, float]:
@@ -113,6 +125,12 @@ def _tried(modules: list[str], scratch: str) -> list[str]:
     return data.decode().splitlines()
 
 
+def _has_foreign(names: Iterable[str]) -> bool:
+    files = (getattr(sys.modules[name], "__file__", None) for name in names)
+    folders = installation.folders()
+    return any(isinstance(file, str) and not file.startswith(folders) for file in files)
+
+
 def _try(modules: Iterable[str], tell: int, scratch: str) -> None:
     with suppress(BaseException):
         containment.own_group()
@@ -123,8 +141,12 @@ def _try(modules: Iterable[str], tell: int, scratch: str) -> None:
         threads = threading.active_count()
         for name in modules:
             with suppress(Exception):
+                before = set(sys.modules)
                 importlib.import_module(name)
-                if threading.active_count() == threads and len(os.listdir("/proc/self/task")) == threads:
+                if _has_foreign(new := sys.modules.keys() - before):
+                    for one in new:  # so that it is seen when the next one needs it too
+                        del sys.modules[one]
+                elif threading.active_count() == threads and len(os.listdir("/proc/self/task")) == threads:
                     os.write(tell, f"{name}\n".encode())
                     continue
             threads = max(threads, threading.active_count(), len(os.listdir("/proc/self/task")))

@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from airlock.validate import installation
+
 _abspath, _fspath, _sep, _frame = os.path.abspath, os.fspath, os.sep, sys._getframe  # noqa: SLF001
 _join, _readlink = os.path.join, os.readlink
 _ASKING = ("stat", "lstat", "access", "readlink", "open")
@@ -60,8 +62,7 @@ class Touched:
         self.opened: set[str] = set()
         self.unclear: set[str] = set()
         self._prefix = root + _sep
-        installed = {sys.prefix, sys.base_prefix, sys.exec_prefix, *_site_folders()}
-        self._settled = (*(folder + _sep for folder in installed), scratch + _sep, *_SETTLED)
+        self._settled = (*installation.folders(), scratch + _sep, *_SETTLED)
 
     def path(self, kind: str, path: Any) -> None:
         """Note that a path was opened, listed or asked about."""
@@ -213,7 +214,3 @@ class _Environ(type(os.environ)):  # type: ignore[misc]
     def __iter__(self) -> Iterator[str]:
         self.touched.inputs.add(("environ", "*"))
         return super().__iter__()  # type: ignore[no-any-return]
-
-
-def _site_folders() -> set[str]:
-    return {entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))}
