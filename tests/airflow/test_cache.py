@@ -226,6 +226,41 @@ def test_a_damaged_cache_and_one_that_cannot_be_written_cost_time_only(server: F
     assert plain(judge(subject, server, cache=cache)) == expected
 
 
+SETTINGS = """
+import os
+from pathlib import Path
+from airflow.exceptions import AirflowClusterPolicyViolation
+STAGE = os.environ.get("STAGE", "dev")
+OWNERS = Path(__file__).with_name("owners.txt").read_text().split()
+def dag_policy(dag):
+    if STAGE == "prod":
+        raise AirflowClusterPolicyViolation("not here")
+    dag.tags |= set(OWNERS)
+"""
+
+
+def test_what_the_cluster_policy_reads_when_it_is_loaded_has_all_files_judged_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    lay(home, {"config/airflow_local_settings.py": SETTINGS, "config/owners.txt": "sales"})
+    lay(tmp_path / "tree", {"one.py": dag_file("one", "constant")})
+    monkeypatch.setenv("AIRFLOW_HOME", str(home))
+
+    def judged() -> tuple[int, str, tuple[str, ...]]:
+        with ForkServer(Answers()) as server:
+            verdict = judge(Subject(revision="r", root=tmp_path / "tree"), server, cache=tmp_path / "cache")
+        return verdict.imported, verdict.result, tuple(tag for dag in verdict.dags for tag in dag.tags)
+
+    assert judged() == (1, "passed", ("one", "sales"))
+    monkeypatch.setenv("UNRELATED", "1")
+    assert judged() == (0, "passed", ("one", "sales"))
+    (home / "config" / "owners.txt").write_text("data")
+    assert judged() == (1, "passed", ("data", "one"))
+    monkeypatch.setenv("STAGE", "prod")
+    assert judged() == (1, "rejected", ())
+
+
 def test_secrets_are_not_kept(tmp_path: Path) -> None:
     root, cache = tmp_path / "tree", tmp_path / "cache"
     lay(root, {"one.py": dag_file("one", "constant") + "from airflow.sdk import Connection\nConnection.get('lake')\n"})
