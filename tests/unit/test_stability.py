@@ -95,6 +95,15 @@ def test_only_files_of_the_tree_are_read(tmp_path: Path, name: str) -> None:
     assert [files for files in again.asked if files] == []
 
 
+@pytest.mark.parametrize("parts", [None, 1, [], {"etl": None}, {"etl": ["task a"]}, {"etl": {}}])
+def test_a_result_that_another_hand_wrote_does_no_harm(tmp_path: Path, parts: Any) -> None:
+    forged = {"dags": [{"dag_id": "etl", "digest": "d2"}], "parts": parts}
+    (tmp_path / "etl.py").write_text("datetime.now()")
+    one = outcome("etl.py", dags=(dag("etl", digest="d1"),), inputs=("etl.py", 1, ["a"]))
+    (after,) = stability.add(tmp_path, [one], lambda files: [(file, forged) for file in files])
+    assert after.unstable == {"etl": ()}
+
+
 def test_a_file_without_dags_and_one_that_fails_the_second_time_give_nothing(tmp_path: Path) -> None:
     assert look(tmp_path, Imports(), "datetime.now()", dags=()) == {}
     assert look(tmp_path, Imports("d1"), "datetime.now()", dags=(dag("other"),)) == {}

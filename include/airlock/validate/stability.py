@@ -48,10 +48,11 @@ def add(root: Path, outcomes: Sequence[FileOutcome], import_again: ImportAgain) 
 
 
 def _may_vary(root: Path, outcome: FileOutcome, *, known: dict[str, bool]) -> bool:
-    for name in {outcome.file, *outcome.inputs}:
-        if name not in known:
-            known[name] = name.endswith(".py") and bool(_VARYING.search(_text(root, name)))
-    return any(known[name] for name in {outcome.file, *outcome.inputs})
+    told: Iterable[object] = outcome.inputs  # as a child told them, or who wrote in its name
+    names = {outcome.file, *(name for name in told if isinstance(name, str))}
+    for name in names - known.keys():
+        known[name] = name.endswith(".py") and bool(_VARYING.search(_text(root, name)))
+    return any(known[name] for name in names)
 
 
 def _text(root: Path, name: str) -> bytes:
@@ -73,6 +74,12 @@ def _differing_dags(first: FileOutcome, second: Iterable[Mapping[str, Any]]) -> 
 
 
 def _parts(dag_id: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
-    before = one.get("parts", {}).get(dag_id, {})
-    after = other.get("parts", {}).get(dag_id, {})
+    before, after = _told(one, dag_id), _told(other, dag_id)
     return tuple(sorted(key for key in before.keys() & after.keys() if before[key] != after[key])[:_TOLD])
+
+
+def _told(document: Mapping[str, Any], dag_id: str) -> Mapping[str, Any]:
+    """Return the parts of a DAG that a child told; none where another hand than ours wrote its result."""
+    parts = document.get("parts")
+    told = parts.get(dag_id) if isinstance(parts, dict) else None
+    return told if isinstance(told, dict) else {}
