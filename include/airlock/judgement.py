@@ -97,7 +97,7 @@ def of_revision(
     today = circumstances(mirror, policy, revision)
     owners = _owners(mirror, state)
     is_known = known and known.is_valid_for(**today) and known.tree == composed and not _has_lost(known, owners)
-    if known and is_known and not force:
+    if known and is_known and not force and known.circumstances in ("", server.wait_until_ready().circumstances):
         log.info("revision %s was judged before under the same circumstances; force judges it again", revision)
         return replace(known, changes=compare(live_verdict, known))
     subject = replace(

@@ -97,7 +97,8 @@ class Verdict:
     ``judged_at`` is an ISO 8601 time.
     ``environment`` is the digest of what was installed when the revision was judged, ``policy`` of the deployment's
     policy (empty: none), and ``subdir`` is the folder that held the DAG files. ``tree`` names the tree that was
-    judged where it is another than the commit's own. ``unchecked`` says which rules could not
+    judged where it is another than the commit's own. ``circumstances`` is a digest of Airflow's configuration, cluster
+    policy and plugins as the files were imported (empty: not recorded). ``unchecked`` says which rules could not
     be applied, and why. A verdict that is not ``lasting`` depends on what was going on, as on runs in flight.
     """
 
@@ -113,6 +114,7 @@ class Verdict:
     subdir: str = ""
     tree: str = ""
     lasting: bool = True
+    circumstances: str = ""
     dags: tuple[Dag, ...] = ()
     findings: tuple[Finding, ...] = ()
     suppressed: tuple[Suppressed, ...] = ()

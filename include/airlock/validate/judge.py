@@ -142,6 +142,7 @@ def conclude(look: Look, server: ForkServer, *, progress: Callable[[int, int], N
         revision=subject.revision,
         result="rejected" if any(finding.severity == "error" for finding in ruling.findings) else "passed",
         environment=subject.environment,
+        circumstances=server.wait_until_ready().circumstances,
         judged_at=datetime.now(UTC).isoformat(timespec="seconds"),
         duration_s=round(time.monotonic() - look.started, 3),
         total=len(observed.discovery.files),
