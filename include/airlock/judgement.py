@@ -97,7 +97,7 @@ def of_revision(
     today = circumstances(mirror, policy, revision)
     owners = _owners(mirror, state)
     is_known = known and known.is_valid_for(**today) and known.tree == composed and not _has_lost(known, owners)
-    if known and is_known and not force and known.circumstances in ("", server.wait_until_ready().circumstances):
+    if known and is_known and not force and _is_parsed_as_today(known, server):
         log.info("revision %s was judged before under the same circumstances; force judges it again", revision)
         return replace(known, changes=compare(live_verdict, known))
     subject = replace(
@@ -119,6 +119,10 @@ def of_revision(
         mirror.write_verdict(verdict)
     log.info("revision %s %s", revision, verdict.summary)
     return verdict
+
+
+def _is_parsed_as_today(verdict: Verdict, server: ForkServer) -> bool:
+    return not verdict.circumstances or verdict.circumstances == server.wait_until_ready().circumstances
 
 
 def is_of_today(mirror: Mirror, state: State, verdict: Verdict, terms: Terms) -> bool:
