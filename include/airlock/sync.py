@@ -144,7 +144,7 @@ def publish_approved(source: Source, state: State, question: Question, terms: Te
     """Publish the revision of a question that a person has approved, unless a hold or a closed window is in the way, or
     what it was judged under is not so any more: then the next sync judges it again, and publishes it as approved.
 
-    Raises ``AirlockError`` as a sync does. That the watcher asks for a sync after one is the caller's.
+    Raises ``AirlockError`` as a sync does; after one the caller has the newest revision count as not judged.
     """
     mirror = mirrors.of(state, source)
     agreement.try_to_agree(mirror)

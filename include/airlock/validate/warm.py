@@ -14,7 +14,6 @@ Private Airflow API that it uses, held by a contract test: ``airflow.dag_process
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import selectors
 import signal
@@ -24,17 +23,17 @@ import tempfile
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from airlock import folders
-from airlock.validate import census, child, circumstances, descriptors, heap, landlock, preimport
+from airlock.validate import census, child, circumstances, control as controls, descriptors, heap, landlock, preimport
+from airlock.validate.control import Control
 from airlock.validate.oversight import Oversight
 
 _PR_SET_PDEATHSIG = 1
 _LOOK_S, _COUNT_S = 0.05, 0.2
-_ENDS = 3  # descriptors of a child: result, output, questions
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -50,35 +49,6 @@ class Running:
     processes: int
     memory_bytes: int
     has_network: bool
-
-
-@dataclass(kw_only=True)
-class Control:
-    """The control socket, with what has arrived on it and is not a whole request yet."""
-
-    socket: socket.socket
-    unread: bytearray = field(default_factory=bytearray)
-    descriptors: list[int] = field(default_factory=list)
-
-    def receive(self) -> list[dict[str, Any]] | None:
-        """Return the requests that have arrived whole, ``None`` when the other side is gone."""
-        try:
-            data, passed, _, _ = socket.recv_fds(self.socket, 1 << 16, _ENDS * 64, socket.MSG_DONTWAIT)
-        except BlockingIOError:  # nothing has arrived, whatever the selector was made to say
-            return []
-        self.descriptors += passed
-        if not data:
-            return None
-        *lines, rest = (self.unread + data).split(b"\n")
-        self.unread = bytearray(rest)
-        return [json.loads(line) for line in lines]
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Send one JSON line."""
-        try:
-            self.socket.sendall(json.dumps(message).encode() + b"\n")
-        except OSError:
-            os._exit(0)
 
 
 class Children:
@@ -277,7 +247,7 @@ class Children:
 
 def main() -> None:
     """Serve requests until the control socket closes."""
-    control = Control(socket=connect(sys.argv[1]))
+    control = controls.connect(sys.argv[1])
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"
     die_with_parent(control.socket)
     adopt_orphans()
@@ -303,15 +273,6 @@ def main() -> None:
         children.look()
 
 
-def connect(where: str) -> socket.socket:
-    """Return the control socket: the inherited descriptor ``where``, or a connection to the socket at that path."""
-    if where.isdigit():
-        return socket.socket(fileno=int(where))
-    control = socket.socket(socket.AF_UNIX)
-    control.connect(where)
-    return control
-
-
 def receive(control: Control, children: Children) -> None:
     """Carry out the requests that have arrived; end when the other side is gone."""
     requests = control.receive()
@@ -335,8 +296,8 @@ def serve(request: dict[str, Any], children: Children) -> None:
     elif "kill" in request:
         children.kill(request["kill"])
     else:
-        children.waiting.append((request, control.descriptors[:_ENDS]))
-        del control.descriptors[:_ENDS]
+        children.waiting.append((request, control.descriptors[: controls.ENDS]))
+        del control.descriptors[: controls.ENDS]
 
 
 def die_with_parent(control: socket.socket) -> None:
